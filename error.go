@@ -1,0 +1,169 @@
+package gumroad
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/oauth2"
+)
+
+// ErrAccessDenied says that the user did not let the application in. It is what
+// [Session.Authorize] returns, inside an [*Error], for the callback of a login
+// that the user denied. Test for it with [errors.Is].
+var ErrAccessDenied = errors.New("gumroad: the user denied access")
+
+// ErrUnauthorized says that Gumroad no longer takes this access token: it was
+// revoked, or replaced by a refresh. It is what [Provider.FetchUser] returns,
+// inside an [*Error], when Gumroad answers 401. The user must log in again. Test
+// for it with [errors.Is].
+var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
+
+// Error is what Gumroad answered instead of success. Take it from a returned
+// error with [errors.As]. Where x/oauth2 made the request, its RetrieveError can
+// be had from it in the same way, less what is confidential in the answer.
+type Error struct {
+	// StatusCode is the HTTP status of the answer. It is zero at the callback,
+	// which is a request of the browser and has none.
+	StatusCode int
+
+	// Code is the error code of RFC 6749 or 7009, such as "invalid_grant", and
+	// empty where Gumroad named none.
+	Code string
+
+	// Description is what Gumroad said about it, for a developer's eyes: cut to
+	// a readable length, and with what could be confidential left out.
+	Description string
+
+	doing  string
+	advice string
+	cause  error
+}
+
+// Error says what was being done, what Gumroad answered and what can be done
+// about it, in less than 1,000 characters.
+func (e *Error) Error() string {
+	var text strings.Builder
+	text.WriteString("gumroad: ")
+	if e.doing != "" {
+		text.WriteString(e.doing + ": ")
+	}
+	text.WriteString("Gumroad answered")
+	if e.StatusCode != 0 {
+		fmt.Fprintf(&text, " %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	}
+	if e.Code != "" {
+		text.WriteString(" " + e.Code)
+	}
+	if e.Description != "" {
+		text.WriteString(": " + e.Description)
+	}
+	if e.advice != "" {
+		text.WriteString("; " + e.advice)
+	}
+	return text.String()
+}
+
+// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], x/oauth2's RetrieveError
+// or nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// newError describes an answer of Gumroad's, without what is in secrets.
+func newError(doing string, status int, code, description string, secrets ...string) *Error {
+	return &Error{
+		StatusCode:  status,
+		Code:        redact(code, secrets...),
+		Description: redact(description, secrets...),
+		doing:       doing,
+		advice:      advice(status, code),
+	}
+}
+
+// advice says what the caller can do about an answer, as far as the answer alone
+// tells.
+func advice(status int, code string) string {
+	switch {
+	case code == "invalid_grant":
+		return "the user must log in again"
+	case code == "invalid_client", code == "unauthorized_client":
+		return "check the client key and the secret"
+	case code == "invalid_scope":
+		return "check the scopes that the application asks for"
+	case status == http.StatusTooManyRequests, status >= 500:
+		return "try again later"
+	}
+	return ""
+}
+
+// wrap returns err with what was being done. It is an *Error where err says what
+// the token endpoint answered. Where err holds one of secrets, it is left behind
+// and only its text goes on, without them.
+func wrap(doing string, err error, secrets ...string) error {
+	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
+		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, refused.ErrorDescription, secrets...)
+		e.cause = &oauth2.RetrieveError{
+			Response:         refused.Response,
+			Body:             []byte(redact(string(refused.Body), secrets...)),
+			ErrorCode:        e.Code,
+			ErrorDescription: e.Description,
+			ErrorURI:         redact(refused.ErrorURI, secrets...),
+		}
+		return e
+	}
+	text := err.Error()
+	failed := &failure{text: "gumroad: " + doing + ": no usable answer from Gumroad: " + redact(text, secrets...)}
+	if hide(text, secrets...) == text {
+		failed.cause = err
+	}
+	return failed
+}
+
+// failure is an error with a text of its own in place of its cause's.
+type failure struct {
+	text  string
+	cause error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.cause }
+
+const (
+	hidden  = "[hidden]"
+	maxText = 300 // in runes, of what a server said
+)
+
+// tokenLike matches what may be a token that we do not know, such as the new one
+// in a spoiled answer. The longest error code has 29 characters, Doorkeeper's
+// codes and tokens have 43.
+var tokenLike = regexp.MustCompile(`[\w%+=~-]{32,}`)
+
+// redact makes text that came from elsewhere fit for an error: on one line,
+// short, and without secrets.
+func redact(text string, secrets ...string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
+	text = tokenLike.ReplaceAllString(hide(text, secrets...), hidden)
+	if runes := []rune(text); len(runes) > maxText {
+		text = string(runes[:maxText]) + "…"
+	}
+	return strings.TrimSpace(text)
+}
+
+// hide takes secrets out of text, as they are and as they stand in a form.
+func hide(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, hidden)
+			text = strings.ReplaceAll(text, url.QueryEscape(secret), hidden)
+		}
+	}
+	return text
+}
