@@ -1,0 +1,90 @@
+package gumroadtest
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pages = template.Must(template.New("").Parse(pageHTML))
+
+// authorizationPage asks the user.
+type authorizationPage struct {
+	Application string
+	User        User
+	Scopes      []string // in words
+	Form        url.Values
+}
+
+// Fields are what the buttons send, in Doorkeeper's order.
+func (authorizationPage) Fields() []string {
+	return []string{"client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge", "code_challenge_method"}
+}
+
+// Title is what the user goes by.
+func (p authorizationPage) Title() string {
+	return cmp.Or(p.User.Name, p.User.Username, p.User.Email, p.User.ID)
+}
+
+// Initial stands in for the user's picture, which may not be reachable.
+func (p authorizationPage) Initial() string {
+	for _, r := range p.Title() {
+		return strings.ToUpper(string(r))
+	}
+	return ""
+}
+
+// errorPage says what is wrong with a request. Nobody is redirected.
+type errorPage struct{ Description string }
+
+// inWords says what a scope allows.
+var inWords = map[string]string{
+	gumroad.ScopeViewProfile:        "See your name, email, picture and products",
+	gumroad.ScopeEditProfile:        "Change the name and the bio in your profile",
+	gumroad.ScopeEditProducts:       "See and change your products, with their variants, offer codes and files",
+	gumroad.ScopeEditEmails:         "See and change emails to your audience, and see your workflows",
+	gumroad.ScopeViewSales:          "See your sales",
+	gumroad.ScopeViewPayouts:        "See your payouts",
+	gumroad.ScopeViewTaxData:        "See your tax forms and what you earned in a year",
+	gumroad.ScopeMarkSalesAsShipped: "Mark your sales as shipped",
+	gumroad.ScopeEditSales:          "Refund sales, take or give back access, and send receipts again",
+	gumroad.ScopeAccount:            "Do nearly everything in your account",
+}
+
+// describe says what each scope allows, or its name if that is not documented.
+func describe(scopes []string) []string {
+	var words []string
+	for _, scope := range scopes {
+		if text, known := inWords[scope]; known {
+			words = append(words, text)
+		} else {
+			words = append(words, strings.ReplaceAll(scope, "_", " "))
+		}
+	}
+	return words
+}
+
+func writePage(w http.ResponseWriter, status int, page any) {
+	name := "authorize"
+	if _, failed := page.(errorPage); failed {
+		name = "error"
+	}
+	var html bytes.Buffer
+	if err := pages.ExecuteTemplate(&html, name, page); err != nil {
+		panic(err) // the templates are our own
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// No form-action: browsers apply it to the redirect after the form too.
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src * data:; frame-ancestors 'self'")
+	w.WriteHeader(status)
+	w.Write(html.Bytes())
+}
