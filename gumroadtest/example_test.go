@@ -15,7 +15,9 @@ import (
 
 // newApp stands for the application under test.
 func newApp() http.Handler {
-	gothic.Store = sessions.NewCookieStore([]byte("a key of the test, 32 bytes long"))
+	store := sessions.NewCookieStore([]byte("a key of the test, 32 bytes long"))
+	store.Options = &sessions.Options{Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	gothic.Store = store
 	app := http.NewServeMux()
 	app.HandleFunc("GET /auth/gumroad", func(w http.ResponseWriter, r *http.Request) {
 		gothic.BeginAuthHandler(w, gothic.GetContextWithProvider(r, "gumroad"))
