@@ -66,11 +66,21 @@ func attack(t *testing.T, run func(t *testing.T, app *attackApp)) {
 			goth.UseProviders(provider)
 			defer goth.ClearProviders()
 			before := gothic.Store
-			gothic.Store = sessions.NewCookieStore([]byte("a key of the test, 32 bytes long"))
+			gothic.Store = attackStore("a key of the test, 32 bytes long")
 			defer func() { gothic.Store = before }()
 			run(t, app)
 		})
 	}
+}
+
+// attackStore is the store that SECURITY.md recommends, but without https.
+func attackStore(key string) *sessions.CookieStore {
+	store := sessions.NewCookieStore([]byte(key), []byte(key))
+	store.MaxAge(10 * 60)
+	store.Options.HttpOnly = true
+	store.Options.Secure = false
+	store.Options.SameSite = http.SameSiteLaxMode
+	return store
 }
 
 func (a *attackApp) complete(w http.ResponseWriter, r *http.Request) {
@@ -451,7 +461,7 @@ func TestAttackCookieOfAnotherUser(t *testing.T) {
 		attack(t, func(t *testing.T, app *attackApp) {
 			hers := app.browser()
 			own := gothic.Store
-			gothic.Store = sessions.NewCookieStore([]byte("a key of the attacker's, 32 long"))
+			gothic.Store = attackStore("a key of the attacker's, 32 long")
 			callback := app.approve(alice, hers.begin(""))
 			gothic.Store = own
 			hers.open(callback)

@@ -85,11 +85,13 @@ func TestLoad(t *testing.T) {
 	}
 	server.Start()
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers}
-	provider := faultReal.provider(server.URL, &http.Client{Transport: transport})
+	client := &http.Client{Transport: transport}
+	// As in two replicas of an application.
+	began, ended := faultReal.provider(server.URL, client), faultReal.provider(server.URL, client)
 
 	// The steps of gothic, less its cookies: packing those is most of the work.
 	login := func(id string) error {
-		session, err := provider.BeginAuth("state-" + id)
+		session, err := began.BeginAuth("state-" + id)
 		if err != nil {
 			return err
 		}
@@ -101,16 +103,16 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if session, err = provider.UnmarshalSession(session.Marshal()); err != nil {
+		if session, err = ended.UnmarshalSession(session.Marshal()); err != nil {
 			return err
 		}
-		if _, err = provider.FetchUser(session); err == nil {
+		if _, err = ended.FetchUser(session); err == nil {
 			return fmt.Errorf("login %s has a user before the exchange", id)
 		}
-		if _, err = session.Authorize(provider, query); err != nil {
+		if _, err = session.Authorize(ended, query); err != nil {
 			return err
 		}
-		user, err := provider.FetchUser(session)
+		user, err := ended.FetchUser(session)
 		if err != nil {
 			return err
 		}
