@@ -589,6 +589,28 @@ func TestFaultTimeLimit(t *testing.T) {
 	}
 }
 
+// What a server says is told as it is, or with a sign that something is missing.
+func TestFaultTextLength(t *testing.T) {
+	cut := 0
+	for length := 1; length < 1000; length++ {
+		said := strings.Repeat("é,", length/2) + strings.Repeat("é", length%2)
+		client := &http.Client{Transport: faultTransport(func(*http.Request) (*http.Response, error) {
+			body, _ := json.Marshal(map[string]string{"error": "invalid_request", "error_description": said})
+			return &http.Response{StatusCode: http.StatusBadRequest, Body: io.NopCloser(bytes.NewReader(body))}, nil
+		})}
+		_, err := faultReal.provider("http://gumroad.invalid", client).RefreshToken(faultReal.refresh)
+		var refused *gumroad.Error
+		require.ErrorAs(t, err, &refused)
+		if begin, found := strings.CutSuffix(refused.Description, "…"); found {
+			cut++
+			require.True(t, strings.HasPrefix(said, begin) && begin != said, "%q of %q", refused.Description, said)
+		} else {
+			require.Equal(t, said, refused.Description)
+		}
+	}
+	assert.NotZero(t, cut)
+}
+
 type faultTransport func(*http.Request) (*http.Response, error)
 
 func (f faultTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

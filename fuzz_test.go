@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +38,13 @@ func fuzzAnswer(status int, contentType, body string, requests *[]*http.Request)
 }
 
 // A user comes only from a 200 that says success and names an id, whatever else
-// is in the answer.
+// is in the answer, and comes from each of those.
 func FuzzUserAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"success":true,"user":{"name":"John Smith","bio":"a sailor, a tailor","twitter_handle":null,"currency_type":"usd","id":"6754923450134","user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://sailorjohn.gumroad.com","links":["boo"],"profile_url":"https://public-files.gumroad.com/abc","email":"john@example.com","display_name":"John Smith"}}`,
 		`{"success":true,"user":{"user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://gumroad.com/6754923450134"}}`,
 		`{"success":true,"user":{"id":12345678901234567890}}`,
+		`{"success":true,"user":{"id":"!a~"}}`,
 		`{"success":true,"user":{"id":1e3,"user_id":""}}`,
 		`{"success":true,"user":{"id":null,"name":{},"email":[],"url":1,"bio":true}}`,
 		`{"success":true,"success":false,"user":{"id":"1"},"user":null}`,
@@ -63,11 +65,16 @@ func FuzzUserAnswer(f *testing.F) {
 		if err != nil {
 			faultCheck(t, err, faultReal)
 			require.Equal(t, goth.User{}, user)
+			var answer map[string]any
+			if status == http.StatusOK && json.Unmarshal([]byte(body), &answer) == nil && answer["success"] == true && answer["error"] == nil {
+				fields, _ := answer["user"].(map[string]any)
+				id, _ := fields["id"].(string)
+				require.False(t, fuzzPrintable(id), "not taken: id %q", id)
+			}
 			return
 		}
 		require.Equal(t, http.StatusOK, status)
-		require.NotEmpty(t, user.UserID)
-		require.False(t, strings.ContainsFunc(user.UserID, func(r rune) bool { return r <= ' ' || r > '~' }), "id %q", user.UserID)
+		require.True(t, fuzzPrintable(user.UserID), "id %q", user.UserID)
 		require.Equal(t, true, user.RawData["success"])
 		fields, _ := user.RawData["user"].(map[string]any)
 		require.True(t, fuzzText(fields["id"]) == user.UserID || fuzzText(fields["user_id"]) == user.UserID, "id %q of %v", user.UserID, fields)
@@ -78,6 +85,8 @@ func FuzzUserAnswer(f *testing.F) {
 		require.Equal(t, user, again)
 	})
 }
+
+var fuzzPrintable = regexp.MustCompile(`^[!-~]+$`).MatchString
 
 func fuzzText(value any) string {
 	switch value := value.(type) {
