@@ -150,7 +150,9 @@ func TestLoad(t *testing.T) {
 		assert.Equal(t, 2, requests, "requests for user %s", user)
 	}
 	assert.Zero(t, gumroad.stray)
-	assert.LessOrEqual(t, int(connections.Load()), workers, "connections for %d requests", 2*logins)
+	// One a worker, and a few more where the machine is so busy that net/http
+	// gives one up; without reuse it would be one a request.
+	assert.LessOrEqual(t, int(connections.Load()), 4*workers, "connections for %d requests", 2*logins)
 	transport.CloseIdleConnections()
 	server.Close()
 	faultNothingRuns(t, goroutines)
