@@ -283,7 +283,7 @@ func TestDisconnectFails(t *testing.T) {
 	s.gumroad.Fail(gumroadtest.RevokePath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
 	page := ann.post("/disconnect")
 	require.Equal(t, http.StatusBadGateway, page.StatusCode)
-	require.Contains(t, page.body, "You are still connected")
+	require.Contains(t, page.body, "You may still be connected")
 	for _, way := range []string{`action="/disconnect"`, `action="/logout"`, `href="/profile"`} {
 		require.Contains(t, page.body, way)
 	}

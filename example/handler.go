@@ -1,9 +1,6 @@
 package main
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // handler answers with a page, or returns the error to answer with.
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -38,7 +35,7 @@ func (a *app) sameOrigin(r *http.Request) bool {
 	case site != "":
 		return site == "same-origin" || site == "none"
 	case r.Header.Get("Origin") != "":
-		return strings.EqualFold(r.Header.Get("Origin"), a.base)
+		return r.Header.Get("Origin") == a.base
 	}
 	return true // not a browser, or one from before 2020, which Lax must do for
 }

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,7 +50,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	base := cfg.baseURL
 	if base == "" {
-		base = "http://" + listener.Addr().String()
+		base = origin("http", listener.Addr().String())
 	}
 	handler, end := newSite(cfg, base)
 	defer end()
@@ -115,10 +116,20 @@ func readConfig(getenv func(string) string) (config, error) {
 			(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
 			return cfg, fmt.Errorf("BASE_URL is %q: want only a scheme and a host, such as https://login.example.com", given)
 		}
-		cfg.baseURL = u.Scheme + "://" + u.Host
+		cfg.baseURL = origin(u.Scheme, u.Host)
 		cfg.listen = ":" + cfg.port
 	}
 	return cfg, nil
+}
+
+// origin returns scheme and host as browsers write them.
+func origin(scheme, host string) string {
+	if scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	} else {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return scheme + "://" + strings.ToLower(host)
 }
 
 // newSite returns the application at base, and what to call when it is not

@@ -51,9 +51,11 @@ func TestConfig(t *testing.T) {
 		vars            map[string]string
 		listen, baseURL string
 	}{
-		"nothing set": {nil, "127.0.0.1:3000", ""},
-		"a port":      {map[string]string{"PORT": "8080"}, "127.0.0.1:8080", ""},
-		"an address":  {map[string]string{"BASE_URL": "https://example.com/", "PORT": "80"}, ":80", "https://example.com"},
+		"nothing set":  {nil, "127.0.0.1:3000", ""},
+		"a port":       {map[string]string{"PORT": "8080"}, "127.0.0.1:8080", ""},
+		"default port": {map[string]string{"BASE_URL": "https://Example.com:443"}, ":3000", "https://example.com"},
+		"another port": {map[string]string{"BASE_URL": "http://example.com:443"}, ":3000", "http://example.com:443"},
+		"an address":   {map[string]string{"BASE_URL": "https://example.com/", "PORT": "80"}, ":80", "https://example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := readConfig(env(test.vars))
@@ -62,6 +64,11 @@ func TestConfig(t *testing.T) {
 			require.Equal(t, test.baseURL, cfg.baseURL)
 		})
 	}
+}
+
+func TestOrigin(t *testing.T) {
+	require.Equal(t, "http://127.0.0.1", origin("http", "127.0.0.1:80"))
+	require.Equal(t, "http://127.0.0.1:3000", origin("http", "127.0.0.1:3000"))
 }
 
 func TestBusyPort(t *testing.T) {

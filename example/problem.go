@@ -50,7 +50,7 @@ var (
 	notAccepted = &problem{http.StatusUnauthorized, "Gumroad no longer accepts this login",
 		"The access of this application was taken back, at Gumroad or elsewhere. You are logged out here as well. You can log in again at any time.",
 		[]way{toLogin, toStart}}
-	notRevoked = &problem{http.StatusBadGateway, "You are still connected",
+	notRevoked = &problem{http.StatusBadGateway, "You may still be connected",
 		"Gumroad did not confirm that it revoked the token, so this application may still have access to your account. You can try again now or later. If you only log out here, the access stays until you take it back in your settings at Gumroad.",
 		[]way{{"Try again", "/disconnect", true}, {"Only log out here", "/logout", true}, toProfile}}
 	gumroadDown = &problem{http.StatusBadGateway, "Gumroad is not answering",

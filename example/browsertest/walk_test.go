@@ -184,7 +184,7 @@ func open(t *testing.T, chromium, pictures string) *visitor {
 	if err := chromedp.Listen(ctx, v.listen); err != nil {
 		t.Fatalf("starting %s: %v", chromium, err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	v.ctx = ctx
 	call(v, network.Enable, network.EnableParams{})
