@@ -148,35 +148,37 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// Gumroad hangs, before its answer and within it: the login must not.
-func TestHangingAnswer(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		for _, begun := range []bool{false, true} {
-			name := call.doing
-			if begun {
-				name += " midway"
-			}
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				p := answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if begun {
-						object(`{"success":true,"access_token":"a"`)(w, r)
-						w.(http.Flusher).Flush()
-					}
-					_, _ = io.Copy(io.Discard, r.Body) // or else the server does not see the client go
-					<-r.Context().Done()
-				}))
-				p.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
-				assertReadable(t, call.doing, call.make(p))
-			})
-		}
-	}
-}
-
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// hanging is the rest of an answer that does not come until the client gives up.
+type hanging struct{ context.Context }
+
+func (h hanging) Read([]byte) (int, error) {
+	<-h.Done()
+	return 0, h.Err()
+}
+
+// Gumroad hangs, before its answer and within it: the login must not.
+func TestHangingAnswer(t *testing.T) {
+	t.Parallel()
+	before := transport(func(r *http.Request) (*http.Response, error) {
+		_, err := hanging{r.Context()}.Read(nil)
+		return nil, err
+	})
+	within := transport(func(r *http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"success":true,"access_token":"a"`), hanging{r.Context()})
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body), Request: r}, nil
+	})
+	for _, call := range calls {
+		for _, hangs := range []transport{before, within} {
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Timeout: 10 * time.Millisecond, Transport: hangs}
+			assertReadable(t, call.doing, call.make(p))
+		}
+	}
+}
 
 // An application can tell why there was no answer.
 func TestTransportFailureIsWrapped(t *testing.T) {

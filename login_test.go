@@ -146,7 +146,7 @@ func TestLogin(t *testing.T) {
 	s := openShop(t, true)
 	b := s.browser()
 	user, refusal := b.open(s.authorize(b.begin("")))
-	assert.Empty(t, refusal)
+	require.Empty(t, refusal)
 	s.assertRequests("POST /oauth/token", "GET /v2/user")
 
 	made := s.gumroad.Requests()
