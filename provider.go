@@ -44,8 +44,8 @@ const RequestTimeout = 20 * time.Second
 // lists every product: 50,000 of them take 1.5 MB.
 const maxAnswer = 8 << 20
 
-// The scopes that Gumroad documents for applications, see
-// https://gumroad.com/api#api-scopes.
+// The scopes that Gumroad documents for applications, at
+// https://gumroad.com/api.
 const (
 	// ScopeViewProfile allows to read the user's public information and
 	// products. It is the least that gives name, email and picture, and what

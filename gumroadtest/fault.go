@@ -20,7 +20,8 @@ type Fault struct {
 	Delay time.Duration
 
 	// Cut breaks the connection off, after Status and Body where there are any
-	// and before the end of the answer.
+	// and before the end of the answer. Where there is neither, mind that
+	// net/http repeats a GET whose connection it used before.
 	Cut bool
 }
 

@@ -1,0 +1,450 @@
+package gumroadtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+const callbackURL = "https://app.example/auth/gumroad/callback"
+
+// authorized logs the user in at s and returns what comes back to the callback.
+func authorized(t *testing.T, s *Server, p *gumroad.Provider) (*gumroad.Session, url.Values) {
+	t.Helper()
+	session, err := p.BeginAuth("a state")
+	require.NoError(t, err)
+	authURL, err := session.GetAuthURL()
+	require.NoError(t, err)
+	back, err := s.Authorize(authURL)
+	require.NoError(t, err)
+	address, err := url.Parse(back)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(back, callbackURL+"?"), back)
+	require.Equal(t, "a state", address.Query().Get("state"))
+	return session.(*gumroad.Session), address.Query()
+}
+
+// loggedIn completes a login.
+func loggedIn(t *testing.T, s *Server, p *gumroad.Provider) *gumroad.Session {
+	t.Helper()
+	session, params := authorized(t, s, p)
+	_, err := session.Authorize(p, params)
+	require.NoError(t, err)
+	return session
+}
+
+// post sends a form and returns the status and the JSON of the answer.
+func post(t *testing.T, address string, form url.Values) (int, map[string]any) {
+	t.Helper()
+	resp, err := http.PostForm(address, form)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var answer map[string]any
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+	return resp.StatusCode, answer
+}
+
+func TestUserByScope(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	for scope, want := range map[string][3]string{ // email, picture in profile_url, display_name
+		gumroad.ScopeViewProfile:  {"johnsmith@gumroad.com", "https://public-files.gumroad.com/john.png", "John Smith"},
+		gumroad.ScopeEditProducts: {"johnsmith@gumroad.com", "https://public-files.gumroad.com/john.png", ""},
+		gumroad.ScopeViewPayouts:  {},
+	} {
+		p := s.Provider(callbackURL, scope)
+		user, err := p.FetchUser(loggedIn(t, s, p))
+		require.NoError(t, err, scope)
+		assert.Equal(t, s.User().ID, user.UserID, scope)
+		assert.Equal(t, "https://public-files.gumroad.com/john.png", user.AvatarURL, scope)
+		fields := user.RawData["user"].(map[string]any)
+		for i, field := range []string{"email", "profile_url", "display_name"} {
+			text, _ := fields[field].(string)
+			assert.Equal(t, want[i], text, "%s with %s", field, scope)
+		}
+	}
+	for _, scope := range []string{gumroad.ScopeEditProfile, gumroad.ScopeEditEmails} {
+		p := s.Provider(callbackURL, scope)
+		_, err := p.FetchUser(loggedIn(t, s, p))
+		var refused *gumroad.Error
+		require.ErrorAs(t, err, &refused, scope)
+		assert.Equal(t, http.StatusForbidden, refused.StatusCode, scope)
+	}
+}
+
+func TestUsersOneAfterTheOther(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	john := loggedIn(t, s, p)
+	s.SetUser(User{ID: "42", Name: "Jane Doe"})
+	jane := loggedIn(t, s, p)
+
+	for session, name := range map[*gumroad.Session]string{john: "John Smith", jane: "Jane Doe"} {
+		user, err := p.FetchUser(session)
+		require.NoError(t, err)
+		assert.Equal(t, name, user.Name)
+	}
+	s.SetUser(User{ID: "42", Name: "Jane Smith"})
+	user, err := p.FetchUser(jane)
+	require.NoError(t, err)
+	assert.Equal(t, "Jane Smith", user.Name, "a profile that changed")
+}
+
+func TestDeny(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	session, _ := p.BeginAuth("a state")
+	authURL, _ := session.GetAuthURL()
+	back, err := s.Deny(authURL)
+	require.NoError(t, err)
+	assert.Equal(t, callbackURL+"?error=access_denied&error_description=The+resource+owner+or+authorization+server+denied+the+request.&state=a+state", back)
+}
+
+func TestAuthorizeRefuses(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	good := url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}}
+	s.Provider(callbackURL)
+	for name, test := range map[string]struct{ parameter, value, want string }{
+		"unknown client":        {"client_id", "nobody", "invalid_client"},
+		"no client":             {"client_id", "", "invalid_request: Missing required parameter: client_id."},
+		"other redirect URI":    {"redirect_uri", callbackURL + "/", "invalid_redirect_uri"},
+		"no redirect URI":       {"redirect_uri", "", "invalid_redirect_uri"},
+		"no scope":              {"scope", " ", "invalid_scope"},
+		"unknown scope":         {"scope", "view_profile everything", "invalid_scope"},
+		"scopes with a comma":   {"scope", "view_profile,view_sales", "invalid_scope"},
+		"response type":         {"response_type", "token", "unsupported_response_type"},
+		"challenge, no method":  {"code_challenge", "abc", "invalid_code_challenge_method"},
+		"not an address at all": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			authURL := "%zz"
+			if test.parameter != "" {
+				form := url.Values{}
+				for name, value := range good {
+					form[name] = value
+				}
+				form.Set(test.parameter, test.value)
+				authURL = s.URL + AuthorizePath + "?" + form.Encode()
+			}
+			for _, press := range []func(string) (string, error){s.Authorize, s.Deny} {
+				back, err := press(authURL)
+				require.ErrorContains(t, err, test.want)
+				assert.Empty(t, back)
+			}
+		})
+	}
+}
+
+func TestCodeExpires(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	var later time.Duration
+	s.now = func() time.Time { return time.Now().Add(later) }
+
+	session, params := authorized(t, s, p)
+	later = 9 * time.Minute
+	_, err := session.Authorize(p, params)
+	require.NoError(t, err)
+
+	session, params = authorized(t, s, p)
+	later += codeLifetime + time.Minute
+	_, err = session.Authorize(p, params)
+	assert.ErrorContains(t, err, "invalid_grant")
+}
+
+// The rows are those of the engine's table that no recording holds.
+func TestToken(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	code := func(challenge ...string) url.Values {
+		authURL := url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_sales  edit_products view_sales"}}
+		if len(challenge) > 0 {
+			authURL.Set("code_challenge", challenge[0])
+			authURL.Set("code_challenge_method", "plain")
+		}
+		back, err := s.Authorize("?" + authURL.Encode())
+		require.NoError(t, err)
+		address, _ := url.Parse(back)
+		return url.Values{"code": address.Query()["code"], "redirect_uri": {callbackURL}}
+	}
+	send := func(form url.Values, change func(*http.Request)) (int, map[string]any) {
+		req, _ := http.NewRequest(http.MethodPost, s.URL+TokenPath, strings.NewReader(form.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		change(req)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		var answer map[string]any
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+		return resp.StatusCode, answer
+	}
+	basic := func(secret string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth(s.ClientID, secret) }
+	}
+
+	status, answer := send(code(), basic(s.ClientSecret))
+	assert.Equal(t, 200, status, "Basic")
+	assert.Equal(t, "view_sales edit_products", answer["scope"], "each scope once")
+	assert.NotContains(t, answer, "expires_in")
+
+	wrongBasic := code()
+	wrongBasic.Set("client_id", s.ClientID)
+	wrongBasic.Set("client_secret", s.ClientSecret)
+	status, answer = send(wrongBasic, basic("wrong"))
+	assert.Equal(t, 401, status, "Basic wins")
+	assert.Equal(t, "invalid_client", answer["error"])
+
+	inJSON := code()
+	status, _ = send(nil, func(r *http.Request) {
+		body, _ := json.Marshal(map[string]string{"code": inJSON.Get("code"), "redirect_uri": callbackURL, "client_id": s.ClientID, "client_secret": s.ClientSecret})
+		r.Header.Set("Content-Type", "application/json")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
+	})
+	assert.Equal(t, 200, status, "JSON")
+
+	plain := code("the challenge")
+	plain.Set("code_verifier", "another")
+	status, _ = send(plain, basic(s.ClientSecret))
+	assert.Equal(t, 400, status, "plain, wrong verifier")
+	plain.Set("code_verifier", "the challenge")
+	status, _ = send(plain, basic(s.ClientSecret))
+	assert.Equal(t, 200, status, "plain, right verifier")
+
+	noRedirect := code()
+	noRedirect.Del("redirect_uri")
+	_, answer = send(noRedirect, basic(s.ClientSecret))
+	assert.Equal(t, "Missing required parameter: redirect_uri.", answer["error_description"])
+
+	_, answer = send(url.Values{"grant_type": {"refresh_token"}}, basic(s.ClientSecret))
+	assert.Equal(t, "Missing required parameter: refresh_token.", answer["error_description"])
+
+	resp, err := http.Get(s.URL + TokenPath)
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 404, resp.StatusCode, "GET")
+}
+
+func TestRefreshWithoutClient(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	session := loggedIn(t, s, s.Provider(callbackURL))
+	for name, test := range map[string]struct {
+		token, clientID, secret, want string
+	}{
+		"no client":       {session.RefreshToken, "", "", "invalid_grant"},
+		"wrong secret":    {session.RefreshToken, s.ClientID, "wrong", "invalid_client"},
+		"an access token": {session.AccessToken, s.ClientID, s.ClientSecret, "invalid_grant"},
+	} {
+		_, answer := post(t, s.URL+TokenPath, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {test.token},
+			"client_id": {test.clientID}, "client_secret": {test.secret}})
+		assert.Equal(t, test.want, answer["error"], name)
+	}
+}
+
+func TestRevocationHints(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	for name, test := range map[string]struct {
+		hint    string
+		refresh bool
+		lives   bool
+	}{
+		"access token, right hint":  {"access_token", false, false},
+		"access token, wrong hint":  {"refresh_token", false, true},
+		"refresh token, right hint": {"refresh_token", true, false},
+		"refresh token, wrong hint": {"access_token", true, false},
+	} {
+		session := loggedIn(t, s, p)
+		token := session.AccessToken
+		if test.refresh {
+			token = session.RefreshToken
+		}
+		status, _ := post(t, s.URL+RevokePath, url.Values{"token": {token}, "token_type_hint": {test.hint},
+			"client_id": {s.ClientID}, "client_secret": {s.ClientSecret}})
+		assert.Equal(t, 200, status, name)
+		_, err := p.FetchUser(session)
+		assert.Equal(t, test.lives, err == nil, name)
+	}
+	status, _ := post(t, s.URL+RevokePath, url.Values{})
+	assert.Equal(t, 200, status, "no token")
+}
+
+// The page comes back for a confidential application only when the scopes are
+// others, for one that is not each time.
+func TestConsentIsRemembered(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	for _, confidential := range []bool{true, false} {
+		s.SetApplication(Application{Name: "An app", Confidential: confidential})
+		p := s.Provider(callbackURL, "view_profile", "view_sales")
+		loggedIn(t, s, p)
+		authURL := func(scope string) string {
+			return s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {scope}}.Encode()
+		}
+		browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		for scope, remembered := range map[string]bool{"view_sales view_profile": confidential, "view_sales": false} {
+			resp, err := browser.Get(authURL(scope))
+			require.NoError(t, err)
+			resp.Body.Close()
+			assert.Equal(t, remembered, resp.StatusCode == http.StatusFound, "confidential %v, %s", confidential, scope)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.SetApplication(Application{Name: "<b>Bold</b>", RedirectURIs: []string{callbackURL}, Scopes: []string{"view_sales", "view_public"}})
+	s.SetUser(User{ID: "7", Email: "<i>@example.com"})
+	resp, err := http.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_sales view_public"}}.Encode())
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	page := string(body)
+	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
+	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "view public", ">Authorize</button>", ">Deny</button>"} {
+		assert.Contains(t, page, want)
+	}
+	for _, unwanted := range []string{"<script", "<b>Bold", "<i>@"} {
+		assert.NotContains(t, page, unwanted)
+	}
+}
+
+// A program can have the server below a path of its own.
+func TestMounted(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.SetApplication(Application{RedirectURIs: []string{callbackURL}})
+	mux := http.NewServeMux()
+	mux.Handle("/gumroad/", http.StripPrefix("/gumroad", s))
+	program := httptest.NewServer(mux)
+	defer program.Close()
+
+	p := gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
+		program.URL+"/gumroad/oauth/authorize", program.URL+"/gumroad/oauth/token", program.URL+"/gumroad/v2/user")
+	session := loggedIn(t, s, p)
+	_, err := p.FetchUser(session)
+	require.NoError(t, err)
+	require.NoError(t, p.RevokeToken(context.Background(), session.AccessToken))
+}
+
+func TestFaults(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	session := loggedIn(t, s, p)
+	// Over a connection that was used before, net/http would repeat a GET.
+	p.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	before := len(s.Requests())
+	s.Fail(UserPath,
+		Fault{Status: 429, Body: "slow down"},
+		Fault{Body: `{"success":false,"message":"Not today."}`, ContentType: "application/json"},
+		Fault{Cut: true},
+		Fault{Body: `{"success":true,`, Cut: true},
+		Fault{Delay: time.Nanosecond},
+	)
+	var refused *gumroad.Error
+	_, err := p.FetchUser(session)
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, 429, refused.StatusCode)
+	_, err = p.FetchUser(session)
+	require.ErrorContains(t, err, "Not today.")
+	_, err = p.FetchUser(session)
+	require.ErrorIs(t, err, io.EOF)
+	_, err = p.FetchUser(session)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	for range 2 {
+		_, err = p.FetchUser(session)
+		require.NoError(t, err, "the faults are over")
+	}
+	assert.Len(t, s.Requests(), before+6)
+}
+
+func TestDelayEndsWithTheClientAndWithTheServer(t *testing.T) {
+	s := NewServer()
+	p := s.Provider(callbackURL)
+	session := loggedIn(t, s, p)
+	s.Fail(UserPath, Fault{Delay: time.Hour}, Fault{Delay: time.Hour})
+	p.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
+	_, err := p.FetchUser(session)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	p.HTTPClient = nil
+	failed := make(chan error, 1)
+	go func() {
+		_, err := p.FetchUser(session)
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return len(s.Requests()) == 3 }, 5*time.Second, time.Millisecond)
+	s.Close()
+	assert.Error(t, <-failed)
+}
+
+func TestRequests(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL, "view_sales")
+	session := loggedIn(t, s, p)
+	_, err := p.FetchUser(session)
+	require.NoError(t, err)
+	requests := s.Requests()
+	require.Len(t, requests, 2)
+	assert.Equal(t, "POST "+TokenPath, requests[0].Method+" "+requests[0].Path)
+	assert.Equal(t, "authorization_code", requests[0].Form.Get("grant_type"))
+	assert.Equal(t, "GET "+UserPath, requests[1].Method+" "+requests[1].Path)
+	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
+}
+
+// Logins go on while the user and the application change.
+func TestConcurrentUse(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Add(2)
+		go func() {
+			defer wait.Done()
+			s.SetUser(User{ID: fmt.Sprint(i)})
+			s.SetApplication(Application{RedirectURIs: []string{callbackURL}, Confidential: i%2 == 0})
+			s.Fail(RevokePath, Fault{Status: 500})
+		}()
+		go func() {
+			defer wait.Done()
+			session, _ := p.BeginAuth("a state")
+			authURL, _ := session.GetAuthURL()
+			back, err := s.Authorize(authURL)
+			if !assert.NoError(t, err) {
+				return
+			}
+			address, _ := url.Parse(back)
+			_, err = session.Authorize(p, address.Query())
+			assert.NoError(t, err)
+			user, err := p.FetchUser(session)
+			assert.NoError(t, err)
+			assert.NotEmpty(t, user.UserID)
+			s.Requests()
+		}()
+	}
+	wait.Wait()
+}
