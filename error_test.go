@@ -91,6 +91,7 @@ func TestAnswerThatIsNoSuccess(t *testing.T) {
 		{"broken", text(http.StatusInternalServerError, "text/html", page), 500, "Gumroad answered 500 Internal Server Error; try again later"},
 		{"gateway", text(http.StatusBadGateway, "text/html", page), 502, "Gumroad answered 502 Bad Gateway; try again later"},
 		{"down for maintenance", text(http.StatusServiceUnavailable, "", ""), 503, "Gumroad answered 503 Service Unavailable; try again later"},
+		{"a proxy's own status", text(522, "text/html", page), 522, "Gumroad answered 522; try again later"},
 		{"not there", text(http.StatusNotFound, "text/html", page), 404, "Gumroad answered 404 Not Found"},
 		{"error in a 200", object(`{"error":"server_error","error_description":"Sorry."}`), 200, "Gumroad answered 200 OK server_error: Sorry."},
 		{"HTML in place of JSON", text(http.StatusOK, "text/html", page), 0, "no usable answer from Gumroad"},
