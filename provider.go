@@ -295,13 +295,14 @@ func readObject(body io.Reader) (map[string]any, error) {
 	decoder := json.NewDecoder(limited)
 	// An id that comes as a number must keep all its digits.
 	decoder.UseNumber()
-	var object map[string]any
-	err := decoder.Decode(&object)
+	var value any
+	err := decoder.Decode(&value)
+	object, isObject := value.(map[string]any)
 	switch {
 	case err == io.EOF:
 		return nil, nil
-	case err == nil && object == nil:
-		return nil, errors.New("null in place of a JSON object")
+	case err == nil && !isObject:
+		return nil, errors.New("not a JSON object")
 	case err == nil:
 		if _, err = decoder.Token(); err == nil {
 			err = errors.New("more than one JSON value")
