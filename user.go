@@ -46,16 +46,16 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	}
 	req.Header.Set("Authorization", "Bearer "+s.AccessToken)
 	answer, err := p.do(doing, req, secrets...)
-	if refused := (*Error)(nil); errors.As(err, &refused) {
-		switch refused.StatusCode {
-		case http.StatusUnauthorized:
-			refused.cause = ErrUnauthorized
-			refused.advice = "the user must log in again"
-		case http.StatusForbidden:
-			refused.advice = "ask for the scope " + ScopeViewProfile + " as well"
-		}
-	}
 	if err != nil {
+		if refused := (*Error)(nil); errors.As(err, &refused) {
+			switch refused.StatusCode {
+			case http.StatusUnauthorized:
+				refused.cause = ErrUnauthorized
+				refused.advice = "the user must log in again"
+			case http.StatusForbidden:
+				refused.advice = "ask for the scope " + ScopeViewProfile + " as well"
+			}
+		}
 		return goth.User{}, err
 	}
 	fields, _ := answer["user"].(map[string]any)
