@@ -272,7 +272,6 @@ func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Tok
 func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), RequestTimeout)
 	defer cancel()
-	req.Header.Set("Accept", "application/json")
 	resp, err := p.guardedClient().Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, wrap(doing, err, secrets...)
