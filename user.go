@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/markbates/goth"
@@ -88,7 +87,7 @@ func identity(fields map[string]any) string {
 		switch id := fields[field].(type) {
 		case json.Number:
 			// Not 1e3 or 1.0: one user could then come with two identities.
-			if digits.MatchString(id.String()) {
+			if strings.Trim(id.String(), digits) == "" {
 				return id.String()
 			}
 		case string:
@@ -101,17 +100,22 @@ func identity(fields map[string]any) string {
 	return ""
 }
 
-var (
-	digits = regexp.MustCompile(`^[0-9]+$`)
-	page   = regexp.MustCompile(`^https://(?:([a-z0-9]+)\.gumroad\.com|gumroad\.com/([a-z0-9]+))/?$`)
+const (
+	digits          = "0123456789"
+	digitsOrLetters = digits + "abcdefghijklmnopqrstuvwxyz"
 )
 
-// username returns the username in the address of a user's page. A user who
-// chose none has only the id there, which is no username.
+// username returns the username in the address of a user's page: the subdomain,
+// or in the older form the path. A user who chose none has only the id there,
+// which is no username.
 func username(pageURL string) string {
-	found := page.FindStringSubmatch(pageURL)
-	if found == nil || digits.MatchString(found[1]+found[2]) {
+	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
+	name, isPage := strings.CutSuffix(address, ".gumroad.com")
+	if !isPage {
+		name, isPage = strings.CutPrefix(address, "gumroad.com/")
+	}
+	if !isHTTPS || !isPage || strings.Trim(name, digitsOrLetters) != "" || strings.Trim(name, digits) == "" {
 		return ""
 	}
-	return found[1] + found[2]
+	return name
 }
