@@ -217,6 +217,8 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
 	form := url.Values{"token": {token}, "client_id": {p.ClientKey}, "client_secret": {p.Secret}}
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return wrap(doing, err, p.Secret, token)
@@ -266,13 +268,11 @@ func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Tok
 	return token, nil
 }
 
-// do makes the request and returns the JSON object that Gumroad answered, nil
-// where the answer is empty. Any other status than 200 is an *Error. The error
-// holds none of secrets.
+// do makes the request, whose context has the time limit, and returns the JSON
+// object that Gumroad answered, nil where the answer is empty. Any other status
+// than 200 is an *Error. The error holds none of secrets.
 func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), RequestTimeout)
-	defer cancel()
-	resp, err := p.guardedClient().Do(req.WithContext(ctx))
+	resp, err := p.guardedClient().Do(req)
 	if err != nil {
 		return nil, wrap(doing, err, secrets...)
 	}

@@ -2,6 +2,7 @@ package gumroad
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		return goth.User{}, errors.New("gumroad: " + doing + ": the session has no access token; call Authorize first")
 	}
 	secrets := []string{p.Secret, s.AccessToken, s.RefreshToken}
-	req, err := http.NewRequest(http.MethodGet, p.profileURL, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), RequestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.profileURL, nil)
 	if err != nil {
 		return goth.User{}, wrap(doing, err, secrets...)
 	}
