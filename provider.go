@@ -169,8 +169,9 @@ func (p *Provider) Client() *http.Client {
 // comes back to this session. It makes no request and returns no error.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 	verifier := oauth2.GenerateVerifier()
+	challenge := oauth2.S256ChallengeFromVerifier(verifier)
 	return &Session{
-		AuthURL:      p.config().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)),
+		AuthURL:      p.config().AuthCodeURL(state) + "&code_challenge_method=S256&code_challenge=" + challenge,
 		CodeVerifier: verifier,
 	}, nil
 }
