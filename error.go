@@ -54,7 +54,7 @@ func (e *Error) Error() string {
 	}
 	text.WriteString("Gumroad answered")
 	if e.StatusCode != 0 {
-		fmt.Fprintf(&text, " %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+		text.WriteString(strings.TrimRight(fmt.Sprintf(" %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " "))
 	}
 	if e.Code != "" {
 		text.WriteString(" " + e.Code)

@@ -169,8 +169,9 @@ func (p *Provider) Client() *http.Client {
 // comes back to this session. It makes no request and returns no error.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 	verifier := oauth2.GenerateVerifier()
+	challenge := oauth2.S256ChallengeFromVerifier(verifier)
 	return &Session{
-		AuthURL:      p.config().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)),
+		AuthURL:      p.config().AuthCodeURL(state) + "&code_challenge_method=S256&code_challenge=" + challenge,
 		CodeVerifier: verifier,
 	}, nil
 }
@@ -217,6 +218,8 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
 	form := url.Values{"token": {token}, "client_id": {p.ClientKey}, "client_secret": {p.Secret}}
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return wrap(doing, err, p.Secret, token)
@@ -266,14 +269,11 @@ func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Tok
 	return token, nil
 }
 
-// do makes the request and returns the JSON object that Gumroad answered, nil
-// where the answer is empty. Any other status than 200 is an *Error. The error
-// holds none of secrets.
+// do makes the request, whose context has the time limit, and returns the JSON
+// object that Gumroad answered, nil where the answer is empty. Any other status
+// than 200 is an *Error. The error holds none of secrets.
 func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), RequestTimeout)
-	defer cancel()
-	req.Header.Set("Accept", "application/json")
-	resp, err := p.guardedClient().Do(req.WithContext(ctx))
+	resp, err := p.guardedClient().Do(req)
 	if err != nil {
 		return nil, wrap(doing, err, secrets...)
 	}
@@ -295,13 +295,14 @@ func readObject(body io.Reader) (map[string]any, error) {
 	decoder := json.NewDecoder(limited)
 	// An id that comes as a number must keep all its digits.
 	decoder.UseNumber()
-	var object map[string]any
-	err := decoder.Decode(&object)
+	var value any
+	err := decoder.Decode(&value)
+	object, isObject := value.(map[string]any)
 	switch {
 	case err == io.EOF:
 		return nil, nil
-	case err == nil && object == nil:
-		return nil, errors.New("null in place of a JSON object")
+	case err == nil && !isObject:
+		return nil, errors.New("not a JSON object")
 	case err == nil:
 		if _, err = decoder.Token(); err == nil {
 			err = errors.New("more than one JSON value")

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
+	"strings"
 	"time"
 
 	"github.com/markbates/goth"
@@ -92,8 +92,12 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
 // It holds the tokens, so keep it where the user's browser may see it at most.
 func (s *Session) Marshal() string {
-	data, _ := json.Marshal(s)
-	return string(data)
+	var data strings.Builder
+	encoder := json.NewEncoder(&data)
+	// Not \u0026 for each & of AuthURL.
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s)
+	return strings.TrimSuffix(data.String(), "\n")
 }
 
 // String returns what Marshal returns.

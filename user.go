@@ -2,11 +2,11 @@ package gumroad
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/markbates/goth"
@@ -40,22 +40,24 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		return goth.User{}, errors.New("gumroad: " + doing + ": the session has no access token; call Authorize first")
 	}
 	secrets := []string{p.Secret, s.AccessToken, s.RefreshToken}
-	req, err := http.NewRequest(http.MethodGet, p.profileURL, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), RequestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.profileURL, nil)
 	if err != nil {
 		return goth.User{}, wrap(doing, err, secrets...)
 	}
 	req.Header.Set("Authorization", "Bearer "+s.AccessToken)
 	answer, err := p.do(doing, req, secrets...)
-	if refused := (*Error)(nil); errors.As(err, &refused) {
-		switch refused.StatusCode {
-		case http.StatusUnauthorized:
-			refused.cause = ErrUnauthorized
-			refused.advice = "the user must log in again"
-		case http.StatusForbidden:
-			refused.advice = "ask for the scope " + ScopeViewProfile + " as well"
-		}
-	}
 	if err != nil {
+		if refused := (*Error)(nil); errors.As(err, &refused) {
+			switch refused.StatusCode {
+			case http.StatusUnauthorized:
+				refused.cause = ErrUnauthorized
+				refused.advice = "the user must log in again"
+			case http.StatusForbidden:
+				refused.advice = "ask for the scope " + ScopeViewProfile + " as well"
+			}
+		}
 		return goth.User{}, err
 	}
 	fields, _ := answer["user"].(map[string]any)
@@ -88,7 +90,7 @@ func identity(fields map[string]any) string {
 		switch id := fields[field].(type) {
 		case json.Number:
 			// Not 1e3 or 1.0: one user could then come with two identities.
-			if digits.MatchString(id.String()) {
+			if strings.Trim(id.String(), digits) == "" {
 				return id.String()
 			}
 		case string:
@@ -101,17 +103,22 @@ func identity(fields map[string]any) string {
 	return ""
 }
 
-var (
-	digits = regexp.MustCompile(`^[0-9]+$`)
-	page   = regexp.MustCompile(`^https://(?:([a-z0-9]+)\.gumroad\.com|gumroad\.com/([a-z0-9]+))/?$`)
+const (
+	digits          = "0123456789"
+	digitsOrLetters = digits + "abcdefghijklmnopqrstuvwxyz"
 )
 
-// username returns the username in the address of a user's page. A user who
-// chose none has only the id there, which is no username.
+// username returns the username in the address of a user's page: the subdomain,
+// or in the older form the path. A user who chose none has only the id there,
+// which is no username.
 func username(pageURL string) string {
-	found := page.FindStringSubmatch(pageURL)
-	if found == nil || digits.MatchString(found[1]+found[2]) {
+	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
+	name, isPage := strings.CutSuffix(address, ".gumroad.com")
+	if !isPage {
+		name, isPage = strings.CutPrefix(address, "gumroad.com/")
+	}
+	if !isHTTPS || !isPage || strings.Trim(name, digitsOrLetters) != "" || strings.Trim(name, digits) == "" {
 		return ""
 	}
-	return found[1] + found[2]
+	return name
 }

@@ -21,9 +21,12 @@ var pages = template.Must(template.New("").Parse(pageHTML))
 type authorizationPage struct {
 	Application string
 	User        User
-	Scopes      []string // in words
+	Scopes      []scope
 	Form        url.Values
 }
+
+// scope is what the page says of one.
+type scope struct{ Name, Meaning string }
 
 // Fields are what the buttons send, in Doorkeeper's order.
 func (authorizationPage) Fields() []string {
@@ -35,7 +38,15 @@ func (p authorizationPage) Title() string {
 	return cmp.Or(p.User.Name, p.User.Username, p.User.Email, p.User.ID)
 }
 
-// Initial stands in for the user's picture, which may not be reachable.
+// Picture is the user's, if it is one that can be shown without a network.
+func (p authorizationPage) Picture() template.URL {
+	if strings.HasPrefix(p.User.Picture, "data:image/") {
+		return template.URL(p.User.Picture)
+	}
+	return ""
+}
+
+// Initial stands in for a picture.
 func (p authorizationPage) Initial() string {
 	for _, r := range p.Title() {
 		return strings.ToUpper(string(r))
@@ -60,17 +71,13 @@ var inWords = map[string]string{
 	gumroad.ScopeAccount:            "Do nearly everything in your account",
 }
 
-// describe says what each scope allows, or its name if that is not documented.
-func describe(scopes []string) []string {
-	var words []string
-	for _, scope := range scopes {
-		if text, known := inWords[scope]; known {
-			words = append(words, text)
-		} else {
-			words = append(words, strings.ReplaceAll(scope, "_", " "))
-		}
+// describe says what each scope allows, as far as it is documented.
+func describe(names []string) []scope {
+	var scopes []scope
+	for _, name := range names {
+		scopes = append(scopes, scope{name, inWords[name]})
 	}
-	return words
+	return scopes
 }
 
 func writePage(w http.ResponseWriter, status int, page any) {
@@ -84,7 +91,7 @@ func writePage(w http.ResponseWriter, status int, page any) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	// No form-action: browsers apply it to the redirect after the form too.
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src * data:; frame-ancestors 'self'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'")
 	w.WriteHeader(status)
 	w.Write(html.Bytes())
 }

@@ -158,8 +158,11 @@ type Request struct {
 	Form   url.Values // what the query and the body held
 }
 
-// Requests returns the requests that came in over HTTP, the oldest first. What
-// Authorize and Deny do is not among them.
+// maxRequests keeps a server that runs for long from filling the memory.
+const maxRequests = 10_000
+
+// Requests returns the requests that came in over HTTP, the oldest first, and at
+// most the last 10,000. What Authorize and Deny do is not among them.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,6 +179,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	form := readForm(r)
 	s.mu.Lock()
+	if len(s.requests) == maxRequests {
+		s.requests = slices.Delete(s.requests, 0, maxRequests/10)
+	}
 	s.requests = append(s.requests, Request{Method: r.Method, Path: path, Header: r.Header.Clone(), Form: maps.Clone(form)})
 	s.mu.Unlock()
 

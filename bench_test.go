@@ -1,0 +1,329 @@
+package gumroad_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/markbates/goth"
+	"github.com/markbates/goth/providers/gitea"
+	"github.com/markbates/goth/providers/github"
+	"github.com/markbates/goth/providers/gitlab"
+	"github.com/markbates/goth/providers/patreon"
+	"github.com/markbates/goth/providers/spotify"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The benchmarks have no network in them: every answer is held in memory. What
+// is measured is what the application itself spends on a login.
+
+const (
+	benchID       = "6754923450134"
+	benchKey      = "nG5mNg_JtEg-mJ730enJncSohGw5qr3YhTmSIn2Oi48"
+	benchSecret   = "gLooiF6oOKa3dUW3AvLRvzyVM0xnzsLai0eFibygIsc"
+	benchCallback = "https://example.com/auth/callback"
+	benchCode     = "uE-mn4-Hc3LKbEmbfI_ZPV35Yk6XxhrnaxudC7ghWyA"
+	benchState    = "st4te-st4te-st4te-st4te-st4te-st4te-st4te-st"
+	benchScope    = "view_profile"
+
+	// All get this same answer for a token.
+	benchToken = `{"access_token":"xXMidjcFwgbVbC7jQJkiaIYesKLlXMz30OQmExNqWbU","token_type":"Bearer",` +
+		`"refresh_token":"-UKxkze7jlC2xwiM-N1cl8cV95LZogWyv7g_qjM_1vg","scope":"view_profile","created_at":1795502974}`
+)
+
+// loginRivals are who BenchmarkLogin compares: each provider, and the answer for
+// its FetchUser. The answers are equally long (%s stands for what fills them up)
+// and hold as much: an id and eight texts, with those that the provider reads
+// among them, a list of two, a boolean and a null.
+var loginRivals = []struct {
+	name     string
+	provider func(*http.Client) goth.Provider
+	user     string
+}{
+	{"gumroad", benchGumroad, `{"success":true,"user":{"name":"Sailor John","bio":"%s","twitter_handle":null,` +
+		`"currency_type":"usd","id":"` + benchID + `","user_id":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
+		`"url":"https://sailorjohn.gumroad.com","links":["knots","ropes"],` +
+		`"profile_url":"https://example.com/avatar-john.png","email":"john@example.com","display_name":"Sailor John"}}`},
+	// With an email: without one it makes a third request.
+	{"github", func(client *http.Client) goth.Provider {
+		p := github.New(benchKey, benchSecret, benchCallback, benchScope)
+		p.HTTPClient = client
+		return p
+	}, `{"login":"sailorjohn","id":` + benchID + `,"node_id":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
+		`"avatar_url":"https://example.com/avatar-john.png","url":"https://example.com/sailorjohn","site_admin":true,` +
+		`"name":"Sailor John","company":null,"email":"john@example.com","bio":"%s",` +
+		`"type":"User","plan":["knots","ropes"]}`},
+	{"gitea", func(client *http.Client) goth.Provider {
+		p := gitea.New(benchKey, benchSecret, benchCallback, benchScope)
+		p.HTTPClient = client
+		return p
+	}, `{"id":` + benchID + `,"login":"sailorjohn","login_name":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
+		`"full_name":"Sailor John","email":"john@example.com","avatar_url":"https://example.com/avatar-john.png",` +
+		`"html_url":"https://example.com/sailorjohn","is_admin":true,"location":null,` +
+		`"visibility":"public","description":"%s","roles":["knots","ropes"]}`},
+	{"gitlab", func(client *http.Client) goth.Provider {
+		p := gitlab.New(benchKey, benchSecret, benchCallback, benchScope)
+		p.HTTPClient = client
+		return p
+	}, `{"id":` + benchID + `,"username":"sailorjohn","name":"Sailor John","state":"active","locked":true,` +
+		`"avatar_url":"https://example.com/avatar-john.png","web_url":"https://example.com/sailorjohn",` +
+		`"email":"john@example.com","commit_email":"G_-mnBf9b1j9A7a4ub4nFQ==","linkedin":null,` +
+		`"bio":"%s","identities":["knots","ropes"]}`},
+	{"patreon", func(client *http.Client) goth.Provider {
+		p := patreon.New(benchKey, benchSecret, benchCallback, benchScope)
+		p.HTTPClient = client
+		return p
+	}, `{"data":{"id":"` + benchID + `","type":"user","attributes":{"created":"2026-01-02T03:04:05.000+00:00",` +
+		`"email":"john@example.com","full_name":"Sailor John","image_url":"https://example.com/avatar-john.png",` +
+		`"vanity":"sailorjohn","url":"https://example.com/sailorjohn","about":"%s","is_creator":true,"first_name":null,"social":["knots","ropes"]}}}`},
+	{"spotify", func(client *http.Client) goth.Provider {
+		p := spotify.New(benchKey, benchSecret, benchCallback, benchScope)
+		p.HTTPClient = client
+		return p
+	}, `{"display_name":"Sailor John","email":"john@example.com","id":"` + benchID + `","country":"DE",` +
+		`"images":[{"url":"https://example.com/avatar-john.png","height":300}],"birthdate":"1990-01-02",` +
+		`"href":"https://example.com/sailorjohn","product":"usd","explicit":true,"followers":null,` +
+		`"type":"%s","uri":"G_-mnBf9b1j9A7a4ub4nFQ=="}`},
+}
+
+func benchGumroad(client *http.Client) goth.Provider {
+	p := gumroad.New(benchKey, benchSecret, benchCallback, benchScope)
+	p.HTTPClient = client
+	return p
+}
+
+// benchAnswer fills an answer up to 450 bytes.
+func benchAnswer(template string) string {
+	const size = 450
+	return fmt.Sprintf(template, strings.Repeat("~", size+len("%s")-len(template)))
+}
+
+// inMemory answers every POST with token and every GET with user.
+type inMemory struct {
+	token, user string
+	requests    int
+}
+
+var benchHeader = http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+
+func (m *inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
+	m.requests++
+	answer := m.user
+	if req.Method == http.MethodPost {
+		_, _ = io.Copy(io.Discard, req.Body)
+		_ = req.Body.Close()
+		answer = m.token
+	}
+	return &http.Response{
+		StatusCode:    http.StatusOK,
+		Header:        benchHeader,
+		Body:          io.NopCloser(strings.NewReader(answer)),
+		ContentLength: -1,
+		Request:       req,
+	}, nil
+}
+
+func benchLogin(p goth.Provider, callback url.Values) (goth.User, error) {
+	session, err := p.BeginAuth(benchState)
+	if err != nil {
+		return goth.User{}, err
+	}
+	if session, err = p.UnmarshalSession(session.Marshal()); err != nil {
+		return goth.User{}, err
+	}
+	if _, err = session.Authorize(p, callback); err != nil {
+		return goth.User{}, err
+	}
+	_ = session.Marshal()
+	return p.FetchUser(session)
+}
+
+// BenchmarkLogin is one whole login. "floor" makes the same two requests with
+// net/http and encoding/json and does nothing else; "floor+RawData" is the same
+// but for the user's answer, which it decodes whole, as goth.User's RawData has it.
+func BenchmarkLogin(b *testing.B) {
+	callback := url.Values{"code": {benchCode}, "state": {benchState}}
+	for _, rival := range loginRivals {
+		answers := &inMemory{token: benchToken, user: benchAnswer(rival.user)}
+		p := rival.provider(&http.Client{Transport: answers})
+		benchRival(b, rival.name, answers, func() (string, error) {
+			user, err := benchLogin(p, callback)
+			return user.UserID, err
+		})
+	}
+	answers := &inMemory{token: benchToken, user: benchAnswer(loginRivals[0].user)}
+	client := &http.Client{Transport: answers}
+	benchRival(b, "floor", answers, func() (string, error) {
+		var answer struct {
+			User struct {
+				ID         string `json:"id"`
+				Name       string `json:"name"`
+				Email      string `json:"email"`
+				Bio        string `json:"bio"`
+				URL        string `json:"url"`
+				PictureURL string `json:"profile_url"`
+			} `json:"user"`
+		}
+		err := floorLogin(client, &answer)
+		return answer.User.ID, err
+	})
+	benchRival(b, "floor+RawData", answers, func() (string, error) {
+		var answer map[string]any
+		err := floorLogin(client, &answer)
+		user, _ := answer["user"].(map[string]any)
+		id, _ := user["id"].(string)
+		return id, err
+	})
+}
+
+func benchRival(b *testing.B, name string, answers *inMemory, login func() (id string, err error)) {
+	b.Run("by="+name, func(b *testing.B) {
+		// The first login settles how x/oauth2 authenticates, where the provider
+		// leaves it to find that out.
+		id, err := login()
+		require.NoError(b, err)
+		require.Equal(b, benchID, id)
+		answers.requests = 0
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := login(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(answers.requests)/float64(b.N), "requests/op")
+	})
+}
+
+// floorLogin decodes the user's answer into answer.
+func floorLogin(client *http.Client, answer any) error {
+	resp, err := client.PostForm("https://api.gumroad.com/oauth/token", url.Values{
+		"grant_type":    {"authorization_code"},
+		"code":          {benchCode},
+		"redirect_uri":  {benchCallback},
+		"client_id":     {benchKey},
+		"client_secret": {benchSecret},
+		"code_verifier": {"CF4rySEMJ3rlHWEjl8BbrK5JcuZs4XXl4uwXSg1OUOf"},
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var token struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil {
+		return err
+	}
+	req, err := http.NewRequest(http.MethodGet, "https://api.gumroad.com/v2/user", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	resp, err = client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(answer)
+}
+
+func BenchmarkBeginAuth(b *testing.B) {
+	p := benchGumroad(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.BeginAuth(benchState); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkUnmarshalSession(b *testing.B) {
+	p := benchGumroad(nil)
+	session, err := p.BeginAuth(benchState)
+	require.NoError(b, err)
+	stored := session.Marshal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.UnmarshalSession(stored); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFetchUser(b *testing.B) {
+	benchFetchUser(b, benchAnswer(loginRivals[0].user))
+}
+
+// BenchmarkFetchUserProducts is FetchUser for sellers with ever more products,
+// which Gumroad lists all in one answer. With time and memory that grow with the
+// answer and no faster, the speed in MB/s stays and so does memory per byte.
+func BenchmarkFetchUserProducts(b *testing.B) {
+	for _, products := range []int{10, 1_000, 50_000} {
+		b.Run(fmt.Sprintf("products=%d", products), func(b *testing.B) {
+			links := make([]string, products)
+			for i := range links {
+				links[i] = fmt.Sprintf("product-with-a-name-%07d", i)
+			}
+			answer := fmt.Sprintf(`{"success":true,"user":{"id":%q,"links":["%s"]}}`, benchID, strings.Join(links, `","`))
+			benchFetchUser(b, answer)
+			b.SetBytes(int64(len(answer)))
+		})
+	}
+}
+
+func benchFetchUser(b *testing.B, answer string) {
+	p := benchGumroad(&http.Client{Transport: &inMemory{user: answer}})
+	session := &gumroad.Session{AccessToken: benchSecret}
+	user, err := p.FetchUser(session)
+	require.NoError(b, err)
+	require.Equal(b, benchID, user.UserID)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.FetchUser(session); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What a login costs on the network: two requests over one connection, and none
+// but the first login opens it.
+func TestRequestsAndConnectionsOfALogin(t *testing.T) {
+	var requests, connections atomic.Int64
+	answers := &inMemory{token: benchToken, user: benchAnswer(loginRivals[0].user)}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if r.URL.Path == "/oauth/token" {
+			_, _ = io.WriteString(w, answers.token)
+		} else {
+			_, _ = io.WriteString(w, answers.user)
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	p := gumroad.NewCustomisedURL(benchKey, benchSecret, benchCallback,
+		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user")
+	p.HTTPClient = server.Client()
+
+	for login := int64(1); login <= 3; login++ {
+		_, err := benchLogin(p, url.Values{"code": {benchCode}})
+		require.NoError(t, err)
+		assert.Equal(t, 2*login, requests.Load())
+		assert.Equal(t, int64(1), connections.Load())
+	}
+}

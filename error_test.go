@@ -1,0 +1,301 @@
+package gumroad_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/gumroad/goth-gumroad"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+)
+
+// What no error may hold. Three of them look otherwise in a form or a URL.
+const (
+	clientKey    = "the-client-key"
+	secret       = "the+client/secret"
+	code         = "the code=1"
+	verifier     = "the-code-verifier"
+	accessToken  = "the/access+token"
+	refreshToken = "the-refresh-token"
+)
+
+// calls are the four requests that a provider makes, by what their errors say
+// was being done.
+var calls = []struct {
+	doing string
+	url   string // where it goes unless the program says otherwise
+	make  func(*gumroad.Provider) error
+}{
+	{"exchanging the authorization code", "https://api.gumroad.com/oauth/token", func(p *gumroad.Provider) error {
+		_, err := (&gumroad.Session{CodeVerifier: verifier}).Authorize(p, url.Values{"code": {code}})
+		return err
+	}},
+	{"fetching the user", "https://api.gumroad.com/v2/user", func(p *gumroad.Provider) error {
+		_, err := p.FetchUser(&gumroad.Session{AccessToken: accessToken, RefreshToken: refreshToken})
+		return err
+	}},
+	{"refreshing the token", "https://api.gumroad.com/oauth/token", func(p *gumroad.Provider) error {
+		_, err := p.RefreshToken(refreshToken)
+		return err
+	}},
+	{"revoking the token", "https://api.gumroad.com/oauth/revoke", func(p *gumroad.Provider) error {
+		return p.RevokeToken(context.Background(), accessToken)
+	}},
+}
+
+// assertReadable fails the test unless the error, and every one that it wraps,
+// says what was being done, briefly, on one line, and holds nothing confidential.
+func assertReadable(t *testing.T, doing string, err error) {
+	t.Helper()
+	require.Error(t, err)
+	assert.Regexp(t, `^gumroad: `+doing+`: \S`, err.Error())
+	assert.Less(t, len([]rune(err.Error())), 1000)
+	assert.Equal(t, -1, strings.IndexFunc(err.Error(), unicode.IsControl), "%q", err)
+	for ; err != nil; err = errors.Unwrap(err) {
+		for _, hidden := range []string{secret, code, verifier, accessToken, refreshToken, unknownToken} {
+			assert.NotContains(t, err.Error(), hidden)
+			assert.NotContains(t, err.Error(), url.QueryEscape(hidden))
+		}
+	}
+}
+
+// asError returns the *gumroad.Error that err is or wraps.
+func asError(t *testing.T, err error) *gumroad.Error {
+	t.Helper()
+	var answered *gumroad.Error
+	require.ErrorAs(t, err, &answered)
+	return answered
+}
+
+const page = "<!DOCTYPE html>\n<html><body><h1>Something broke</h1></body></html>\n"
+
+// What Gumroad, or a proxy before it, may answer anyone at any time, is an error
+// of whatever was being done.
+func TestAnswerThatIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		status int // of the *Error; 0: the error is of another kind
+		says   string
+	}{
+		{"rate limit", text(http.StatusTooManyRequests, "text/plain", "Retry later\n"), 429, "Gumroad answered 429 Too Many Requests; try again later"},
+		{"broken", text(http.StatusInternalServerError, "text/html", page), 500, "Gumroad answered 500 Internal Server Error; try again later"},
+		{"gateway", text(http.StatusBadGateway, "text/html", page), 502, "Gumroad answered 502 Bad Gateway; try again later"},
+		{"down for maintenance", text(http.StatusServiceUnavailable, "", ""), 503, "Gumroad answered 503 Service Unavailable; try again later"},
+		{"a proxy's own status", text(522, "text/html", page), 522, "Gumroad answered 522; try again later"},
+		{"not there", text(http.StatusNotFound, "text/html", page), 404, "Gumroad answered 404 Not Found"},
+		{"error in a 200", object(`{"error":"server_error","error_description":"Sorry."}`), 200, "Gumroad answered 200 OK server_error: Sorry."},
+		{"HTML in place of JSON", text(http.StatusOK, "text/html", page), 0, "no usable answer from Gumroad"},
+		{"text in place of JSON", text(http.StatusOK, "text/plain", "hello"), 0, "no usable answer from Gumroad"},
+		{"truncated", object(`{"success":true,"access_token":"a","user":{"id":"1"`), 0, "no usable answer from Gumroad"},
+		{"two in one", object(`{"success":true,"access_token":"a","user":{"id":"1"}}{}`), 0, "no usable answer from Gumroad"},
+		{"garbage at the end", object(`{"success":true,"access_token":"a","user":{"id":"1"}}]`), 0, "no usable answer from Gumroad"},
+		{"array", object(`[{"success":true,"access_token":"a","user":{"id":"1"}}]`), 0, "no usable answer from Gumroad"},
+		{"null", object(`null`), 0, "no usable answer from Gumroad"},
+		{"without end", withoutEnd, 0, "no usable answer from Gumroad"},
+		{"cut off", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			object(`{"success":true,"access_token":"a","user":{"id":"1"}}`)(w, r)
+		}, 0, "no usable answer from Gumroad"},
+		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "no usable answer from Gumroad"},
+	} {
+		for _, call := range calls {
+			t.Run(test.name+" "+call.doing, func(t *testing.T) {
+				t.Parallel()
+				err := call.make(answering(t, test.answer))
+				assertReadable(t, call.doing, err)
+				assert.ErrorContains(t, err, test.says)
+				if test.status != 0 {
+					assert.Equal(t, test.status, asError(t, err).StatusCode)
+				}
+			})
+		}
+	}
+}
+
+// withoutEnd answers until the client has had enough.
+func withoutEnd(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, err := io.WriteString(w, `{"success":true,"access_token":"a","user":{"id":"1"},"more":"`)
+	for more := strings.Repeat("more", 1<<14); err == nil; {
+		_, err = io.WriteString(w, more)
+	}
+}
+
+// A redirect would take the secret or a token to another address.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+			t.Run(call.doing+" "+http.StatusText(status), func(t *testing.T) {
+				t.Parallel()
+				p := answering(t, http.RedirectHandler("/elsewhere", status))
+				p.HTTPClient = &http.Client{}
+				err := call.make(p)
+				assertReadable(t, call.doing, err)
+				assert.Equal(t, status, asError(t, err).StatusCode)
+				assert.Nil(t, p.HTTPClient.CheckRedirect, "the application's client was changed")
+			})
+		}
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// hanging is the rest of an answer that does not come until the client gives up.
+type hanging struct{ context.Context }
+
+func (h hanging) Read([]byte) (int, error) {
+	<-h.Done()
+	return 0, h.Err()
+}
+
+// Gumroad hangs, before its answer and within it: the login must not.
+func TestHangingAnswer(t *testing.T) {
+	t.Parallel()
+	before := transport(func(r *http.Request) (*http.Response, error) {
+		_, err := hanging{r.Context()}.Read(nil)
+		return nil, err
+	})
+	within := transport(func(r *http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"success":true,"access_token":"a"`), hanging{r.Context()})
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body), Request: r}, nil
+	})
+	for _, call := range calls {
+		for _, hangs := range []transport{before, within} {
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Timeout: 10 * time.Millisecond, Transport: hangs}
+			assertReadable(t, call.doing, call.make(p))
+		}
+	}
+}
+
+// An application can tell why there was no answer.
+func TestTransportFailureIsWrapped(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the cable is cut")
+	for _, call := range calls {
+		p := gumroad.New(clientKey, secret, callbackURL)
+		p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, broken })}
+		err := call.make(p)
+		assertReadable(t, call.doing, err)
+		assert.ErrorIs(t, err, broken)
+		assert.ErrorContains(t, err, "the cable is cut")
+	}
+}
+
+// unknownToken is one that a server may put into any answer.
+const unknownToken = "AG7MFls-_b1WlqT5cm4AOld5QVvCeh-kgpr38ix-520"
+
+// echo returns all that is confidential in the request, as it was sent and as it
+// was meant, and unknownToken.
+func echo(r *http.Request) string {
+	_ = r.ParseForm()
+	all := []string{unknownToken, r.PostForm.Encode(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
+	for _, values := range r.PostForm {
+		all = append(all, values...)
+	}
+	return strings.Join(all, " ")
+}
+
+// Whatever comes back, and however, what is confidential does not get into the
+// errors, which end up in logs.
+func TestErrorsHoldNothingConfidential(t *testing.T) {
+	t.Parallel()
+	const json = "application/json"
+	for _, test := range []struct {
+		name        string
+		status      int
+		contentType string
+		body        string // with an ECHO in it
+	}{
+		{"description", http.StatusBadRequest, json, `{"error":"invalid_grant","error_description":"ECHO"}`},
+		{"code", http.StatusBadRequest, json, `{"error":"ECHO"}`},
+		{"address", http.StatusBadRequest, json, `{"error":"invalid_grant","error_uri":"ECHO"}`},
+		{"message", http.StatusNotFound, json, `{"success":false,"message":"ECHO"}`},
+		{"message in a 200", http.StatusOK, json, `{"success":false,"message":"ECHO","error":"ECHO"}`},
+		{"debug page", http.StatusInternalServerError, "text/html", `<p>ECHO</p>`},
+		{"truncated", http.StatusOK, json, `{"access_token":"ECHO","refresh_token":"ECHO`},
+		{"no number", http.StatusOK, json, `{"access_token":"ECHO","expires_in":"ECHO"}]`},
+		{"no form", http.StatusOK, "text/plain", `ECHO%zzECHO`},
+	} {
+		for _, call := range calls {
+			t.Run(test.name+" "+call.doing, func(t *testing.T) {
+				t.Parallel()
+				assertReadable(t, call.doing, call.make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					text(test.status, test.contentType, strings.ReplaceAll(test.body, "ECHO", echo(r)))(w, r)
+				}))))
+			})
+		}
+	}
+	for _, call := range calls {
+		t.Run("transport "+call.doing, func(t *testing.T) {
+			t.Parallel()
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				return nil, errors.New("cannot send " + echo(r))
+			})}
+			assertReadable(t, call.doing, call.make(p))
+		})
+	}
+	t.Run("callback", func(t *testing.T) {
+		t.Parallel()
+		_, err := (&gumroad.Session{CodeVerifier: verifier}).Authorize(answering(t), url.Values{
+			"code":              {code},
+			"error":             {"server_error"},
+			"error_description": {strings.Join([]string{secret, code, verifier, unknownToken}, " ")},
+		})
+		assertReadable(t, "completing the login", err)
+	})
+}
+
+// A log line stays one line, and short, whatever anyone puts into the callback.
+func TestErrorIsShortAndOnOneLine(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("né\x1b[31m\r\n\xff", 1000)
+	_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{"error": {long}, "error_description": {long}})
+	assertReadable(t, "completing the login", err)
+	assert.ErrorContains(t, err, "né")
+}
+
+func TestErrorSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{
+		"token_code_reused/second use": "gumroad: exchanging the authorization code: Gumroad answered 400 Bad Request invalid_grant: " +
+			"The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in the " +
+			"authorization request, or was issued to another client.; the user must log in again",
+		"token_wrong_secret/exchange": "gumroad: exchanging the authorization code: Gumroad answered 401 Unauthorized invalid_client: " +
+			"Client authentication failed due to unknown client, no client authentication included, or unsupported " +
+			"authentication method.; check the client key and the secret",
+	} {
+		x := recording(t, name)
+		_, err := (&gumroad.Session{}).Authorize(replaying(t, x), x.form)
+		assert.EqualError(t, err, says)
+	}
+	assert.EqualError(t, &gumroad.Error{StatusCode: http.StatusGone, Code: "gone"}, "gumroad: Gumroad answered 410 Gone gone")
+}
+
+// Who knows x/oauth2's error finds it, with the answer that caused it.
+func TestErrorUnwrapsToRetrieveError(t *testing.T) {
+	t.Parallel()
+	x := recording(t, "refresh_bogus/refresh")
+	_, err := replaying(t, x).RefreshToken(x.form.Get("refresh_token"))
+	var cause *oauth2.RetrieveError
+	require.ErrorAs(t, asError(t, err), &cause)
+	assert.Equal(t, http.StatusBadRequest, cause.Response.StatusCode)
+	assert.Equal(t, "no-store", cause.Response.Header.Get("Cache-Control"))
+	assert.JSONEq(t, x.body, string(cause.Body))
+	assert.Equal(t, "invalid_grant", cause.ErrorCode)
+	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")
+}

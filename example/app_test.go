@@ -1,0 +1,721 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/gumroad/goth-gumroad/gumroadtest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestLogIn(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	start := ann.get("/")
+	require.Equal(t, http.StatusOK, start.StatusCode)
+	require.Contains(t, start.body, "Continue with Gumroad")
+	require.Contains(t, start.body, "view_profile")
+
+	page := ann.logIn()
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Equal(t, "/profile", page.Request.URL.Path)
+	for _, text := range []string{"John Smith", "@sailorjohn", "a sailor, a tailor", "johnsmith@gumroad.com", "not confirmed by Gumroad",
+		"6754923450134", `href="https://sailorjohn.gumroad.com"`, `src="https://public-files.gumroad.com/`, "view_profile",
+		time.Now().UTC().Format("2 Jan 2006")} {
+		assert.Contains(t, page.body, text)
+	}
+	assert.Contains(t, ann.get("/").body, "Hello, John Smith")
+}
+
+func TestCookies(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			s := newTestSite(t, scheme)
+			ann := s.visitor()
+			begun := ann.begin()
+			login := ann.follow(s.authorize(begun))
+			for login.Request.Response != nil && len(login.Cookies()) == 0 { // the redirect to the profile set it
+				login.Response = login.Request.Response
+			}
+			var gothic, session *http.Cookie
+			for _, c := range begun.Cookies() {
+				gothic = c
+			}
+			for _, c := range login.Cookies() {
+				if strings.HasSuffix(c.Name, "session") && c.Name != gothic.Name {
+					session = c
+				} else {
+					assert.Negative(t, c.MaxAge, "gothic's cookie holds the tokens unless it is deleted")
+				}
+			}
+			require.Len(t, login.Cookies(), 2)
+			for _, c := range []*http.Cookie{gothic, session} {
+				assert.True(t, c.HttpOnly, c.Name)
+				assert.Equal(t, http.SameSiteLaxMode, c.SameSite, c.Name)
+				assert.Equal(t, scheme == "https", c.Secure, c.Name)
+				assert.Positive(t, c.MaxAge, c.Name)
+				assert.Empty(t, c.Domain, c.Name)
+			}
+			assert.LessOrEqual(t, gothic.MaxAge, 15*60)
+			assert.Equal(t, scheme == "https", strings.HasPrefix(session.Name, "__Host-"))
+			assert.Less(t, len(session.Value), 50, "a random id and nothing else")
+		})
+	}
+}
+
+func TestNewIDAtLogin(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.setCookie("session", "known-to-an-attacker")
+	ann.logIn()
+	first := ann.cookie("session")
+	require.NotEqual(t, "known-to-an-attacker", first)
+
+	ann.logIn()
+	require.NotEqual(t, first, ann.cookie("session"))
+	thief := s.visitor()
+	thief.setCookie("session", first)
+	require.Equal(t, http.StatusUnauthorized, thief.get("/profile").StatusCode, "the old id is good for nothing")
+}
+
+func TestSecondLoginLeavesNoToken(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	old := s.accessToken()
+	ann.post("/logout")
+	ann.logIn()
+	require.NotEqual(t, old, s.accessToken())
+	require.False(t, s.alive(old))
+	require.True(t, s.alive(s.accessToken()))
+}
+
+func TestDeny(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	callback, err := s.gumroad.Deny(ann.begin().Header.Get("Location"))
+	require.NoError(t, err)
+	page := ann.follow(callback)
+	require.Equal(t, http.StatusForbidden, page.StatusCode)
+	require.Contains(t, page.body, "You did not give access")
+	require.Contains(t, page.body, `action="/auth/gumroad"`)
+	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
+	require.Empty(t, s.gumroad.Requests(), "there is nothing to exchange")
+	require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
+}
+
+func TestCallbackOutOfPlace(t *testing.T) {
+	tests := map[string]struct {
+		callback func(s *testSite, ann *visitor) string
+		says     string
+	}{
+		"replayed": {func(s *testSite, ann *visitor) string {
+			callback := s.authorize(ann.begin())
+			ann.follow(callback)
+			ann.post("/logout")
+			return callback
+		}, "This login is over"},
+		"begun by somebody else": {func(s *testSite, ann *visitor) string {
+			return s.authorize(s.visitor().begin())
+		}, "This login is over"},
+		"of somebody else, with a login under way": {func(s *testSite, ann *visitor) string {
+			ann.begin()
+			return s.authorize(s.visitor().begin())
+		}, "not the login that you began"},
+		"of another tab": {func(s *testSite, ann *visitor) string {
+			first := ann.begin()
+			ann.begin()
+			return s.authorize(first)
+		}, "not the login that you began"},
+		"without a state": {func(s *testSite, ann *visitor) string {
+			callback := s.authorize(ann.begin())
+			return callback[:strings.Index(callback, "&state=")]
+		}, "not the login that you began"},
+		"without a code": {func(s *testSite, ann *visitor) string {
+			return s.url + "/auth/gumroad/callback?state=" + state(ann.begin())
+		}, "Gumroad did not finish this login"},
+		"with a code that is not good": {func(s *testSite, ann *visitor) string {
+			return s.url + "/auth/gumroad/callback?code=bogus&state=" + state(ann.begin())
+		}, "Gumroad did not finish this login"},
+		"with a code of another login": {func(s *testSite, ann *visitor) string {
+			stolen, err := url.Parse(s.authorize(s.visitor().begin()))
+			require.NoError(s.t, err)
+			return s.url + "/auth/gumroad/callback?code=" + stolen.Query().Get("code") + "&state=" + state(ann.begin())
+		}, "Gumroad did not finish this login"},
+		"with a spoiled cookie": {func(s *testSite, ann *visitor) string {
+			callback := s.authorize(ann.begin())
+			ann.setCookie("_gothic_session", "x"+ann.cookie("_gothic_session"))
+			return callback
+		}, "This login is over"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			page := ann.follow(test.callback(s, ann))
+			require.Equal(t, http.StatusBadRequest, page.StatusCode)
+			require.Contains(t, page.body, test.says)
+			require.Contains(t, page.body, `action="/auth/gumroad"`, "a way on")
+			require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
+		})
+	}
+}
+
+func TestReplayWhileLoggedIn(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	callback := s.authorize(ann.begin())
+	ann.follow(callback)
+	page := ann.follow(callback)
+	require.Equal(t, http.StatusBadRequest, page.StatusCode)
+	require.Contains(t, page.body, `href="/profile"`)
+	require.Equal(t, http.StatusOK, ann.get("/profile").StatusCode, "still logged in")
+}
+
+func TestStateFromOutside(t *testing.T) {
+	s := newTestSite(t)
+	for _, path := range []string{"/auth/gumroad?state=fixed", "/auth/gumroad?provider=other&state=fixed", "/auth/gumroad?%3Aprovider=other"} {
+		begun := s.visitor().post(path)
+		require.Equal(t, http.StatusSeeOther, begun.StatusCode, path)
+		require.NotEqual(t, "fixed", state(begun), path)
+		require.GreaterOrEqual(t, len(state(begun)), 22, path)
+	}
+}
+
+func TestRefetch(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	user := s.gumroad.User()
+	user.Name = "Jonathan Smith"
+	s.gumroad.SetUser(user)
+	require.Contains(t, ann.get("/profile").body, "John Smith")
+	page := ann.post("/profile/refetch")
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "Jonathan Smith")
+	require.Contains(t, page.body, "as Gumroad has it now")
+}
+
+func TestRefresh(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	require.Contains(t, ann.logIn().body, "Not yet")
+	old := s.accessToken()
+	page := ann.post("/token/refresh")
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "There is a new token")
+	require.NotContains(t, page.body, "Not yet")
+	require.False(t, s.alive(old))
+	require.Equal(t, http.StatusOK, ann.post("/profile/refetch").StatusCode, "the new token is the one that is used")
+	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
+}
+
+// Two refreshes with one refresh token would lose the login.
+func TestRefreshesAtOnce(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	var all sync.WaitGroup
+	statuses := make([]int, 8)
+	for i := range statuses {
+		path := []string{"/token/refresh", "/profile/refetch"}[i%2]
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			statuses[i] = ann.post(path).StatusCode
+		}()
+	}
+	all.Wait()
+	for _, status := range statuses {
+		require.Equal(t, http.StatusOK, status)
+	}
+	require.Equal(t, http.StatusOK, ann.post("/profile/refetch").StatusCode)
+}
+
+func TestTokenNoLongerGood(t *testing.T) {
+	for _, path := range []string{"/profile/refetch", "/token/refresh"} {
+		t.Run(path, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			ann.logIn()
+			require.NoError(t, s.provider.RevokeToken(context.Background(), s.accessToken()))
+			page := ann.post(path)
+			require.Equal(t, http.StatusUnauthorized, page.StatusCode)
+			require.Contains(t, page.body, "Gumroad no longer accepts this login")
+			require.Contains(t, page.body, `action="/auth/gumroad"`)
+			require.Empty(t, ann.cookie("session"))
+			require.Contains(t, ann.get("/profile").body, "You are not logged in")
+			require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
+		})
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	s := newTestSite(t)
+	desktop, phone := s.visitor(), s.visitor()
+	desktop.logIn()
+	phone.logIn()
+	token := s.accessToken()
+	page := desktop.post("/disconnect")
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "You are disconnected")
+	require.False(t, s.alive(token))
+	require.Equal(t, http.StatusUnauthorized, desktop.get("/profile").StatusCode)
+	require.Equal(t, http.StatusUnauthorized, phone.get("/profile").StatusCode, "what is granted is gone there too")
+	require.Equal(t, http.StatusOK, desktop.logIn().StatusCode)
+}
+
+func TestDisconnectFails(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	s.gumroad.Fail(gumroadtest.RevokePath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
+	page := ann.post("/disconnect")
+	require.Equal(t, http.StatusBadGateway, page.StatusCode)
+	require.Contains(t, page.body, "You may still be connected")
+	for _, way := range []string{`action="/disconnect"`, `action="/logout"`, `href="/profile"`} {
+		require.Contains(t, page.body, way)
+	}
+	require.True(t, s.alive(s.accessToken()))
+	require.Equal(t, http.StatusOK, ann.get("/profile").StatusCode, "still logged in, to try again")
+	require.Contains(t, ann.post("/disconnect").body, "You are disconnected")
+}
+
+func TestLogOut(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	id := ann.cookie("session")
+	page := ann.post("/logout")
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "You are logged out")
+	require.Empty(t, ann.cookie("session"))
+	require.True(t, s.alive(s.accessToken()), "what was granted stays")
+	ann.setCookie("session", id)
+	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode, "the server forgot it as well")
+	require.Equal(t, http.StatusOK, ann.post("/logout").StatusCode, "twice is no error")
+}
+
+func TestNotLoggedIn(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	for _, page := range []answer{ann.get("/profile"), ann.post("/profile/refetch"), ann.post("/token/refresh"), ann.post("/disconnect")} {
+		require.Equal(t, http.StatusUnauthorized, page.StatusCode)
+		require.Contains(t, page.body, "You are not logged in")
+		require.Contains(t, page.body, `action="/auth/gumroad"`)
+	}
+}
+
+func TestLoginEnds(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	kept := s.app.store.(*memory)
+	kept.mu.Lock()
+	for id, l := range kept.logins {
+		l.expires = time.Now().Add(-time.Second)
+		kept.logins[id] = l
+	}
+	kept.mu.Unlock()
+	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
+	require.Equal(t, http.StatusUnauthorized, ann.post("/token/refresh").StatusCode)
+	s.visitor().logIn()
+	require.Len(t, kept.logins, 1, "what has ended is cleared away")
+}
+
+func TestTwoPeople(t *testing.T) {
+	s := newTestSite(t)
+	ann, bob := s.visitor(), s.visitor()
+	s.gumroad.SetUser(gumroadtest.User{ID: "1000000000001", Name: "Ann Ahoy", Username: "ann"})
+	annsCallback := s.authorize(ann.begin())
+	s.gumroad.SetUser(gumroadtest.User{ID: "1000000000002", Name: "Bob Bay", Username: "bob"})
+	bobsCallback := s.authorize(bob.begin())
+	bob.follow(bobsCallback)
+	ann.follow(annsCallback)
+
+	var both sync.WaitGroup
+	both.Add(2)
+	for _, v := range []*visitor{ann, bob} {
+		go func() {
+			defer both.Done()
+			v.post("/token/refresh")
+			v.post("/profile/refetch")
+		}()
+	}
+	both.Wait()
+	require.Contains(t, ann.get("/profile").body, "Ann Ahoy")
+	require.NotContains(t, ann.get("/profile").body, "Bob")
+	require.Contains(t, bob.get("/profile").body, "Bob Bay")
+	ann.post("/disconnect")
+	require.Equal(t, http.StatusOK, bob.post("/profile/refetch").StatusCode)
+}
+
+// Behind a load balancer, the callback may reach another copy of the
+// application than the one that began the login.
+func TestCopies(t *testing.T) {
+	for name, test := range map[string]struct {
+		secrets [2]string
+		status  int
+	}{
+		"the same SESSION_SECRET": {[2]string{"a secret", "a secret"}, http.StatusOK},
+		"another SESSION_SECRET":  {[2]string{"a secret", "another"}, http.StatusBadRequest},
+		"random keys":             {[2]string{}, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			s.app = newApp(s.provider, s.url, test.secrets[0], false)
+			ann := s.visitor()
+			callback := s.authorize(ann.begin())
+			s.app = newApp(s.provider, s.url, test.secrets[1], false)
+			page := ann.follow(callback)
+			require.Equal(t, test.status, page.StatusCode)
+			require.Equal(t, test.status == http.StatusOK, strings.Contains(page.body, "John Smith"))
+		})
+	}
+}
+
+func TestPostFromElsewhere(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	token := s.accessToken()
+	neighbour := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+	for _, header := range []http.Header{
+		{"Sec-Fetch-Site": {"cross-site"}},
+		{"Sec-Fetch-Site": {"same-site"}, "Origin": {neighbour}},
+		{"Origin": {"https://evil.example"}},
+		{"Origin": {neighbour}},
+		{"Origin": {"null"}},
+	} {
+		for _, path := range []string{"/auth/gumroad", "/profile/refetch", "/token/refresh", "/disconnect", "/logout"} {
+			page := ann.do(http.MethodPost, s.url+path, header)
+			require.Equal(t, http.StatusForbidden, page.StatusCode, "%s %v", path, header)
+			require.Contains(t, page.body, "another website")
+			require.Empty(t, page.Cookies())
+		}
+	}
+	require.Equal(t, token, s.accessToken(), "nothing was done")
+	require.Equal(t, http.StatusOK, ann.get("/profile").StatusCode)
+	for _, header := range []http.Header{{"Sec-Fetch-Site": {"same-origin"}}, {"Origin": {s.url}}} {
+		require.Equal(t, http.StatusOK, ann.do(http.MethodPost, s.url+"/profile/refetch", header).StatusCode)
+	}
+}
+
+func TestChangesNeedPost(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	for _, path := range []string{"/auth/gumroad", "/profile/refetch", "/token/refresh", "/disconnect", "/logout"} {
+		page := ann.get(path)
+		require.Equal(t, http.StatusMethodNotAllowed, page.StatusCode, path)
+		require.Contains(t, page.body, `href="/"`)
+	}
+	require.Equal(t, http.StatusOK, ann.get("/profile").StatusCode)
+}
+
+func TestNoSuchPage(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	for _, page := range []answer{ann.get("/profiles"), ann.get("/profile/x"), ann.get("/nowhere"), ann.get("/templates/start.html"),
+		ann.post("/auth/other"), ann.get("/auth/other/callback?code=x&state=y")} {
+		require.Equal(t, http.StatusNotFound, page.StatusCode, page.Request.URL.Path)
+		require.Contains(t, page.body, "There is no such page")
+	}
+}
+
+func TestGumroadDown(t *testing.T) {
+	down := map[string]gumroadtest.Fault{
+		"503":      {Status: http.StatusServiceUnavailable, Body: "<html>down</html>"},
+		"429":      {Status: http.StatusTooManyRequests, Body: "Retry later"},
+		"cut off":  {Status: http.StatusOK, Body: `{"success":`, Cut: true},
+		"nonsense": {Status: http.StatusOK, Body: `[]`},
+	}
+	for name, fault := range down {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			for _, path := range []string{gumroadtest.TokenPath, gumroadtest.UserPath} {
+				s.gumroad.Fail(path, fault)
+				page := ann.logIn()
+				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
+				require.Contains(t, page.body, "Gumroad is not answering")
+				require.Contains(t, page.body, `action="/auth/gumroad"`)
+				require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
+			}
+			ann.logIn()
+			for path, endpoint := range map[string]string{"/token/refresh": gumroadtest.TokenPath, "/profile/refetch": gumroadtest.UserPath} {
+				s.gumroad.Fail(endpoint, fault)
+				page := ann.post(path)
+				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
+				require.Contains(t, page.body, "you are still logged in")
+				require.Equal(t, http.StatusOK, ann.post(path).StatusCode, "and the next try works")
+			}
+			require.NotEmpty(t, s.log.String(), "whoever runs it can see why")
+		})
+	}
+}
+
+func TestNotSetUpRight(t *testing.T) {
+	s := newTestSite(t)
+	s.provider.Secret = "wrong"
+	page := s.visitor().logIn()
+	require.Equal(t, http.StatusInternalServerError, page.StatusCode)
+	require.Contains(t, page.body, "not set up right")
+	require.Contains(t, s.log.String(), "check the client key and the secret")
+}
+
+func TestOtherErrorsAtCallback(t *testing.T) {
+	for code, status := range map[string]int{
+		"invalid_scope":           http.StatusInternalServerError,
+		"temporarily_unavailable": http.StatusBadGateway,
+		"<script>":                http.StatusBadGateway,
+	} {
+		s := newTestSite(t)
+		ann := s.visitor()
+		page := ann.get("/auth/gumroad/callback?error=" + url.QueryEscape(code) + "&error_description=%3Cscript%3E&state=" + state(ann.begin()))
+		require.Equal(t, status, page.StatusCode, code)
+		require.NotContains(t, page.body, "<script")
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	pages := []answer{ann.logIn(), ann.get("/"), ann.get("/nowhere"), ann.post("/auth/other")}
+	for _, page := range pages {
+		csp := page.Header.Get("Content-Security-Policy")
+		assert.Contains(t, csp, "default-src 'none'")
+		assert.NotContains(t, csp, "script-src")
+		assert.Contains(t, csp, "form-action 'self' https://gumroad.com ")
+		assert.Equal(t, "same-origin", page.Header.Get("Referrer-Policy"))
+		assert.Equal(t, "nosniff", page.Header.Get("X-Content-Type-Options"))
+		assert.Equal(t, "no-store", page.Header.Get("Cache-Control"))
+		assert.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
+		assert.NotContains(t, page.body, "<script")
+		assert.NotContains(t, page.body, "style=")
+	}
+	css := ann.get("/style.css")
+	assert.Equal(t, "text/css; charset=utf-8", css.Header.Get("Content-Type"))
+	assert.NotContains(t, css.body, "url(", "nothing comes from elsewhere")
+	assert.Equal(t, "image/svg+xml", ann.get("/icon.svg").Header.Get("Content-Type"))
+}
+
+func TestProfilePage(t *testing.T) {
+	tests := map[string]struct {
+		user     gumroadtest.User
+		has, not []string
+	}{
+		"nothing but an id": {gumroadtest.User{ID: "42"},
+			[]string{"Gumroad user 42", "Not given"}, []string{"@", "<img src=\"\"", "not confirmed"}},
+		"a Twitter handle is no username": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "ann_tweets"},
+			[]string{">Ann<"}, []string{"ann_tweets"}},
+		"markup": {gumroadtest.User{ID: "42", Name: "<script>alert(1)</script>", Bio: `"><img src=x onerror=alert(1)>`, Picture: "javascript:alert(1)"},
+			[]string{"&lt;script&gt;"}, []string{"<script", "<img src=x", "javascript:"}},
+		"a picture inside its address": {gumroadtest.User{ID: "42", Picture: "data:image/png;base64,iVBORw0KGgo="},
+			[]string{`src="data:image/png;base64,iVBORw0KGgo="`}, nil},
+		"a picture without https": {gumroadtest.User{ID: "42", Picture: "http://pictures.example/42"},
+			nil, []string{"pictures.example"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			s.gumroad.SetUser(test.user)
+			page := s.visitor().logIn()
+			require.Equal(t, http.StatusOK, page.StatusCode)
+			for _, text := range test.has {
+				assert.Contains(t, page.body, text)
+			}
+			for _, text := range test.not {
+				assert.NotContains(t, page.body, text)
+			}
+		})
+	}
+}
+
+func TestProfileOfForeignPage(t *testing.T) {
+	s := newTestSite(t)
+	for _, address := range []string{"javascript:alert(1)", "https://evil.example/gumroad.com", "https://evilgumroad.com", "http://ann.gumroad.com", ""} {
+		body, err := json.Marshal(map[string]any{"success": true, "user": map[string]any{"id": "42", "name": "Ann", "url": address}})
+		require.NoError(t, err)
+		s.gumroad.Fail(gumroadtest.UserPath, gumroadtest.Fault{Status: http.StatusOK, Body: string(body)})
+		page := s.visitor().logIn()
+		require.Equal(t, http.StatusOK, page.StatusCode)
+		require.Contains(t, page.body, "Ann")
+		require.NotContains(t, page.body, `rel="noreferrer"`, address)
+	}
+}
+
+// testSite is the application on a server, with a Gumroad of its own. When the
+// test is over, it has made sure that no token, code or verifier came to light.
+type testSite struct {
+	t        *testing.T
+	url      string
+	app      *app
+	gumroad  *gumroadtest.Server
+	provider *gumroad.Provider
+	server   *httptest.Server
+	log      *safeBuffer
+	seen     *safeBuffer // what browsers were sent
+	secrets  *secretFinder
+}
+
+func newTestSite(t *testing.T, scheme ...string) *testSite {
+	s := &testSite{t: t, gumroad: gumroadtest.NewServer(), log: captureLog(t), seen: &safeBuffer{}, secrets: &secretFinder{}}
+	t.Cleanup(s.gumroad.Close)
+	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.app.ServeHTTP(w, r) }))
+	if len(scheme) == 1 && scheme[0] == "https" {
+		s.server.StartTLS()
+	} else {
+		s.server.Start()
+	}
+	t.Cleanup(s.server.Close)
+	s.url = s.server.URL
+	s.provider = s.gumroad.Provider(s.url + "/auth/gumroad/callback")
+	s.provider.HTTPClient = &http.Client{Transport: s.secrets}
+	s.app = newApp(s.provider, s.url, "", false)
+	t.Cleanup(func() {
+		for _, secret := range s.secrets.found() {
+			assert.NotContains(t, s.seen.String(), secret, "a browser was sent a secret")
+			assert.NotContains(t, s.log.String(), secret, "the log has a secret")
+		}
+	})
+	return s
+}
+
+// authorize presses the button at Gumroad and returns where it leads.
+func (s *testSite) authorize(begun answer) string {
+	callback, err := s.gumroad.Authorize(begun.Header.Get("Location"))
+	require.NoError(s.t, err)
+	return callback
+}
+
+// accessToken returns the one that the application keeps.
+func (s *testSite) accessToken() string {
+	kept := s.app.store.(*memory)
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	require.Len(s.t, kept.users, 1)
+	for _, user := range kept.users {
+		return user.account.User.AccessToken
+	}
+	return ""
+}
+
+// alive reports whether Gumroad takes the token.
+func (s *testSite) alive(token string) bool {
+	require.NotEmpty(s.t, token)
+	_, err := s.provider.FetchUser(&gumroad.Session{AccessToken: token})
+	return err == nil
+}
+
+// visitor is a person at a browser.
+type visitor struct {
+	site   *testSite
+	client *http.Client
+}
+
+// answer is a page with its text.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (s *testSite) visitor() *visitor {
+	client := *s.server.Client()
+	jar, err := cookiejar.New(nil)
+	require.NoError(s.t, err)
+	client.Jar = jar
+	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		s.note(next.Response)
+		if !strings.HasPrefix(next.URL.String(), s.url) {
+			return http.ErrUseLastResponse // to Gumroad
+		}
+		return nil
+	}
+	return &visitor{site: s, client: &client}
+}
+
+func (s *testSite) note(resp *http.Response) {
+	for name, values := range resp.Header {
+		s.seen.Write([]byte(name + ": " + strings.Join(values, ", ") + "\n"))
+	}
+}
+
+func (v *visitor) do(method, address string, header http.Header) answer {
+	req, err := http.NewRequest(method, address, nil)
+	if !assert.NoError(v.site.t, err) {
+		return answer{Response: &http.Response{}}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := v.client.Do(req)
+	if !assert.NoError(v.site.t, err) {
+		return answer{Response: &http.Response{}}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	assert.NoError(v.site.t, err)
+	v.site.note(resp)
+	v.site.seen.Write(body)
+	return answer{resp, string(body)}
+}
+
+func (v *visitor) get(path string) answer       { return v.do(http.MethodGet, v.site.url+path, nil) }
+func (v *visitor) follow(address string) answer { return v.do(http.MethodGet, address, nil) }
+
+// post presses a button, as a browser on a page of the application does.
+func (v *visitor) post(path string) answer {
+	return v.do(http.MethodPost, v.site.url+path, http.Header{"Origin": {v.site.url}, "Sec-Fetch-Site": {"same-origin"}})
+}
+
+// begin returns the redirect to Gumroad.
+func (v *visitor) begin() answer {
+	begun := v.post("/auth/gumroad")
+	require.Equal(v.site.t, http.StatusSeeOther, begun.StatusCode)
+	return begun
+}
+
+// logIn returns the page that a login ends on.
+func (v *visitor) logIn() answer { return v.follow(v.site.authorize(v.begin())) }
+
+// state returns what a login was begun with.
+func state(begun answer) string {
+	location, _ := url.Parse(begun.Header.Get("Location"))
+	return location.Query().Get("state")
+}
+
+// callbackURL is where gothic's cookie is sent to.
+func (v *visitor) callbackURL() *url.URL {
+	u, err := url.Parse(v.site.url + "/auth/gumroad/callback")
+	require.NoError(v.site.t, err)
+	return u
+}
+
+func (v *visitor) cookie(name string) string {
+	for _, c := range v.client.Jar.Cookies(v.callbackURL()) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+func (v *visitor) setCookie(name, value string) {
+	path := "/"
+	if name != "session" {
+		path = "/auth/"
+	}
+	v.client.Jar.SetCookies(v.callbackURL(), []*http.Cookie{{Name: name, Value: value, Path: path}})
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// secretFinder makes the application's requests to Gumroad, and notes the
+// secrets that go in and out with them.
+type secretFinder struct {
+	mu      sync.Mutex
+	secrets []string
+}
+
+func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		req = req.Clone(req.Context())
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		form, _ := url.ParseQuery(string(body))
+		f.add(form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"), form.Get("refresh_token"))
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errorReader{err}))
+	var tokens struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+	}
+	json.Unmarshal(body, &tokens)
+	f.add(tokens.AccessToken, tokens.RefreshToken)
+	return resp, nil
+}
+
+func (f *secretFinder) add(secrets ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, secret := range secrets {
+		if len(secret) > 20 {
+			f.secrets = append(f.secrets, secret)
+		}
+	}
+}
+
+func (f *secretFinder) found() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.secrets
+}
+
+// errorReader ends an answer as it ended.
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) {
+	if r.err == nil {
+		return 0, io.EOF
+	}
+	return 0, r.err
+}
+
+// safeBuffer is a buffer that many may write to.
+type safeBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// captureLog keeps what is logged until the test is over.
+func captureLog(t *testing.T) *safeBuffer {
+	captured, before := &safeBuffer{}, log.Writer()
+	log.SetOutput(captured)
+	t.Cleanup(func() { log.SetOutput(before) })
+	return captured
+}

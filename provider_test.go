@@ -1,0 +1,404 @@
+package gumroad_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gumroad/goth-gumroad"
+	"github.com/markbates/goth"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func Test_New(t *testing.T) {
+	t.Parallel()
+	p := gumroad.New(clientKey, secret, callbackURL)
+	assert.Equal(t, clientKey, p.ClientKey)
+	assert.Equal(t, secret, p.Secret)
+	assert.Equal(t, callbackURL, p.CallbackURL)
+	assert.Nil(t, p.HTTPClient)
+	assert.Equal(t, "gumroad", p.Name())
+	assert.True(t, p.RefreshTokenAvailable())
+	p.Debug(true) // does nothing, but goth calls it
+}
+
+func Test_ImplementsProvider(t *testing.T) {
+	t.Parallel()
+	assert.Implements(t, (*goth.Provider)(nil), gumroad.New(clientKey, secret, callbackURL))
+}
+
+// The name is what goth finds the provider by, and what a user carries.
+func TestSetName(t *testing.T) {
+	p := answering(t, object(`{"success":true,"user":{"id":"1"}}`))
+	p.SetName("gumroad-of-another-shop")
+	goth.UseProviders(p)
+	defer goth.ClearProviders()
+	found, err := goth.GetProvider("gumroad-of-another-shop")
+	require.NoError(t, err)
+	user, err := found.FetchUser(&gumroad.Session{AccessToken: accessToken})
+	require.NoError(t, err)
+	assert.Equal(t, "gumroad-of-another-shop", user.Provider)
+}
+
+// begin returns a new login's session and the query of its address, which must
+// begin as wanted.
+func begin(t *testing.T, p *gumroad.Provider, state, address string) (*gumroad.Session, url.Values) {
+	t.Helper()
+	session, err := p.BeginAuth(state)
+	require.NoError(t, err)
+	require.IsType(t, &gumroad.Session{}, session)
+	authURL, err := session.GetAuthURL()
+	require.NoError(t, err)
+	found, query, _ := strings.Cut(authURL, "?")
+	assert.Equal(t, address, found)
+	values, err := url.ParseQuery(query)
+	require.NoError(t, err)
+	return session.(*gumroad.Session), values
+}
+
+func Test_BeginAuth(t *testing.T) {
+	t.Parallel()
+	const state = "st/a+te=&é 1"
+	s, query := begin(t, gumroad.New(clientKey, secret, callbackURL), state, "https://gumroad.com/oauth/authorize")
+	challenge := sha256.Sum256([]byte(s.CodeVerifier))
+	assert.Equal(t, url.Values{
+		"response_type":         {"code"},
+		"client_id":             {clientKey},
+		"redirect_uri":          {callbackURL},
+		"scope":                 {"view_profile"},
+		"state":                 {state},
+		"code_challenge":        {base64.RawURLEncoding.EncodeToString(challenge[:])},
+		"code_challenge_method": {"S256"},
+	}, query)
+	assert.Equal(t, &gumroad.Session{AuthURL: s.AuthURL, CodeVerifier: s.CodeVerifier}, s)
+	assert.Regexp(t, `^[A-Za-z0-9._~-]{43,128}$`, s.CodeVerifier, "what RFC 7636 allows")
+}
+
+func TestBeginAuthMakesANewVerifierEachTime(t *testing.T) {
+	t.Parallel()
+	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, "http://127.0.0.1:1/begin", "", "")
+	first, firstQuery := begin(t, p, "state", "http://127.0.0.1:1/begin")
+	second, secondQuery := begin(t, p, "state", "http://127.0.0.1:1/begin")
+	assert.NotEqual(t, first.CodeVerifier, second.CodeVerifier)
+	assert.NotEqual(t, firstQuery["code_challenge"], secondQuery["code_challenge"])
+}
+
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		given  []string
+		wanted string
+	}{
+		{nil, "view_profile"},
+		{[]string{""}, "view_profile"},
+		{[]string{" ", "\t\n", ""}, "view_profile"},
+		{[]string{gumroad.ScopeEditProducts}, "edit_products"},
+		{[]string{gumroad.ScopeEditProducts, gumroad.ScopeViewSales}, "edit_products view_sales"},
+		{[]string{"", gumroad.ScopeViewSales, " "}, "view_sales"},
+		{[]string{"edit_products view_sales"}, "edit_products view_sales"},
+		{[]string{
+			gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,
+			gumroad.ScopeViewSales, gumroad.ScopeViewPayouts, gumroad.ScopeViewTaxData, gumroad.ScopeMarkSalesAsShipped,
+			gumroad.ScopeEditSales, gumroad.ScopeAccount,
+		}, "view_profile edit_profile edit_products edit_emails view_sales view_payouts view_tax_data mark_sales_as_shipped edit_sales account"},
+	} {
+		_, query := begin(t, gumroad.New(clientKey, secret, callbackURL, test.given...), "s", "https://gumroad.com/oauth/authorize")
+		assert.Equal(t, []string{test.wanted}, query["scope"], "%q", test.given)
+	}
+}
+
+// A program may use its slice again.
+func TestScopesAreCopied(t *testing.T) {
+	t.Parallel()
+	scopes := []string{gumroad.ScopeViewProfile}
+	p := gumroad.New(clientKey, secret, callbackURL, scopes...)
+	scopes[0] = gumroad.ScopeAccount
+	_, query := begin(t, p, "s", "https://gumroad.com/oauth/authorize")
+	assert.Equal(t, "view_profile", query.Get("scope"))
+}
+
+// Every request goes to Gumroad's documented address, through the application's
+// own client.
+func TestDefaultEndpoints(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		var asked []string
+		p := gumroad.New(clientKey, secret, callbackURL)
+		p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.String())
+			return nil, errors.New("no network")
+		})}
+		assert.Error(t, call.make(p))
+		assert.Equal(t, []string{call.url}, asked, call.doing)
+	}
+}
+
+func TestRevocationEndpointIsTheTokenEndpointsNeighbour(t *testing.T) {
+	t.Parallel()
+	for tokenURL, wanted := range map[string]string{
+		"https://gumroad.com/oauth/token":            "https://gumroad.com/oauth/revoke",
+		"http://127.0.0.1:8080/oauth/token":          "http://127.0.0.1:8080/oauth/revoke",
+		"http://127.0.0.1/behind/a/prefix/token":     "http://127.0.0.1/behind/a/prefix/revoke",
+		"http://127.0.0.1/oauth/token?grant=for#you": "http://127.0.0.1/oauth/revoke",
+	} {
+		var asked string
+		p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, "", tokenURL, "")
+		p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			asked = r.URL.String()
+			return nil, errors.New("no network")
+		})}
+		assert.Error(t, p.RevokeToken(context.Background(), accessToken))
+		assert.Equal(t, wanted, asked)
+	}
+}
+
+// What cannot be an address is an error when it is needed.
+func TestUnusableEndpoints(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", ":", "http://[::1/", "gopher://127.0.0.1", "http://127.0.0.1:port/"} {
+		for _, call := range calls {
+			p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, address, address, address)
+			assertReadable(t, call.doing, call.make(p))
+		}
+	}
+}
+
+func TestRefreshToken(t *testing.T) {
+	t.Parallel()
+	for _, x := range recordings(t, func(x exchange) bool {
+		return x.form.Get("grant_type") == "refresh_token" && !x.form.Has("scope")
+	}) {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			token, err := replaying(t, x).RefreshToken(x.form.Get("refresh_token"))
+			if x.status != http.StatusOK {
+				assert.Nil(t, token)
+				assertAnswered(t, x, err)
+				return
+			}
+			require.NoError(t, err)
+			answer := decode(t, x.body)
+			assert.Equal(t, answer["access_token"], token.AccessToken)
+			assert.Equal(t, answer["refresh_token"], token.RefreshToken)
+			assert.NotEqual(t, x.form.Get("refresh_token"), token.RefreshToken)
+			assert.Zero(t, token.Expiry, "Gumroad's do not expire")
+			assert.True(t, token.Valid())
+		})
+	}
+}
+
+func decode(t *testing.T, body string) (object map[string]string) {
+	t.Helper()
+	var values map[string]any
+	require.NoError(t, json.Unmarshal([]byte(body), &values), body)
+	object = map[string]string{}
+	for name, value := range values {
+		object[name] = fmt.Sprint(value)
+	}
+	return object
+}
+
+// assertAnswered fails the test unless err says what Gumroad answered.
+func assertAnswered(t *testing.T, x exchange, err error) {
+	t.Helper()
+	answered, answer := asError(t, err), decode(t, x.body)
+	assert.Equal(t, x.status, answered.StatusCode)
+	assert.Equal(t, answer["error"], answered.Code)
+	assert.Equal(t, answer["error_description"], answered.Description)
+	assert.ErrorContains(t, err, answer["error_description"])
+}
+
+// Two of the recordings by hand, lest the others be read wrongly.
+func TestRefreshTokenOfARevokedPair(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"refresh_ok/old refresh token again", "revoke_access_token_confidential/refresh after revoke"} {
+		x := recording(t, name)
+		_, err := replaying(t, x).RefreshToken(x.form.Get("refresh_token"))
+		assertReadable(t, "refreshing the token", err)
+		assert.Equal(t, "invalid_grant", asError(t, err).Code)
+		assert.Equal(t, http.StatusBadRequest, asError(t, err).StatusCode)
+		assert.ErrorContains(t, err, "log in again")
+	}
+}
+
+func TestRefreshTokenWithoutOne(t *testing.T) {
+	t.Parallel()
+	token, err := answering(t).RefreshToken("")
+	assert.Nil(t, token)
+	assertReadable(t, "refreshing the token", err)
+}
+
+func TestRevokeToken(t *testing.T) {
+	t.Parallel()
+	for _, x := range recordings(t, func(x exchange) bool {
+		return x.target == "/oauth/revoke" && x.form.Has("client_secret")
+	}) {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			err := replaying(t, x).RevokeToken(context.Background(), x.form.Get("token"))
+			if x.status == http.StatusOK {
+				assert.NoError(t, err)
+				return
+			}
+			assertReadable(t, "revoking the token", err)
+			assertAnswered(t, x, err)
+			assert.ErrorContains(t, err, "check the client key and the secret")
+		})
+	}
+}
+
+// An unknown token is no error, wrong credentials are: these are the recordings.
+func TestRevokeTokenRecordings(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, http.StatusOK, recording(t, "revoke_unknown_token/revoke").status)
+	assert.Equal(t, http.StatusOK, recording(t, "revoke_refresh_token/revoke").status)
+	assert.Equal(t, http.StatusOK, recording(t, "revoke_access_token_confidential/revoke again").status)
+	assert.Equal(t, http.StatusForbidden, recording(t, "revoke_confidential_wrong_secret/revoke").status)
+}
+
+// RFC 7009 says nothing of what is in a 200.
+func TestRevokeTokenWithEmptyAnswer(t *testing.T) {
+	t.Parallel()
+	assert.NoError(t, answering(t, text(http.StatusOK, "", "")).RevokeToken(context.Background(), accessToken))
+}
+
+func TestRevokeTokenContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := answering(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm() // or else the server does not see the client go
+		cancel()
+		<-r.Context().Done()
+	}))
+	err := p.RevokeToken(ctx, accessToken)
+	assertReadable(t, "revoking the token", err)
+	assert.ErrorIs(t, err, context.Canceled)
+
+	//lint:ignore SA1012 a nil context must not panic
+	assertReadable(t, "revoking the token", answering(t).RevokeToken(nil, accessToken))
+	assertReadable(t, "revoking the token", answering(t).RevokeToken(context.Background(), ""))
+}
+
+func TestClientIsTheApplicationsOwn(t *testing.T) {
+	t.Parallel()
+	for _, own := range []*http.Client{{}, {Timeout: time.Hour}} {
+		p := gumroad.New(clientKey, secret, callbackURL)
+		p.HTTPClient = own
+		assert.Same(t, own, p.Client())
+	}
+}
+
+// defaultClient lets a test change http.DefaultClient, whose requests it makes
+// fail. Such a test must not be parallel.
+func defaultClient(t *testing.T, timeout time.Duration, see func(*http.Request)) {
+	t.Helper()
+	before := *http.DefaultClient
+	t.Cleanup(func() { *http.DefaultClient = before })
+	*http.DefaultClient = http.Client{Timeout: timeout, Transport: transport(func(r *http.Request) (*http.Response, error) {
+		see(r)
+		return nil, errors.New("no network")
+	})}
+}
+
+// A request of the default client has a time limit, always.
+func TestTimeLimit(t *testing.T) {
+	require.LessOrEqual(t, gumroad.RequestTimeout, 30*time.Second)
+	for _, test := range []struct {
+		name           string
+		timeout, limit time.Duration
+	}{
+		{"no timeout", 0, gumroad.RequestTimeout},
+		{"shorter timeout", 10 * time.Second, 10 * time.Second},
+		{"longer timeout", time.Hour, gumroad.RequestTimeout},
+	} {
+		for _, call := range calls {
+			t.Run(test.name+" "+call.doing, func(t *testing.T) {
+				asked := 0
+				defaultClient(t, test.timeout, func(r *http.Request) {
+					asked++
+					deadline, ok := r.Context().Deadline()
+					require.True(t, ok)
+					assert.LessOrEqual(t, time.Until(deadline), test.limit)
+					assert.Greater(t, time.Until(deadline), test.limit/2)
+				})
+				assert.Error(t, call.make(gumroad.New(clientKey, secret, callbackURL)))
+				assert.Equal(t, 1, asked)
+			})
+		}
+	}
+}
+
+// The default client stays what the application made of it.
+func TestDefaultClientIsLeftAsItIs(t *testing.T) {
+	p := gumroad.New(clientKey, secret, callbackURL)
+
+	defaultClient(t, 0, func(*http.Request) {})
+	client := p.Client()
+	assert.Equal(t, gumroad.RequestTimeout, client.Timeout)
+	assert.NotNil(t, client.Transport, "not the default client's transport")
+	for _, call := range calls {
+		assert.Error(t, call.make(p))
+	}
+	assert.Zero(t, http.DefaultClient.Timeout)
+	assert.Nil(t, http.DefaultClient.CheckRedirect)
+
+	http.DefaultClient.Timeout = time.Minute
+	assert.Same(t, http.DefaultClient, p.Client())
+}
+
+// Many users log in at once, through one provider, and nobody gets another's
+// account. It is the race detector's test too.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/oauth/token":
+			user := r.FormValue("code") + strings.TrimPrefix(r.FormValue("refresh_token"), "refresh-")
+			object(fmt.Sprintf(`{"access_token":"access-%s","token_type":"Bearer","refresh_token":"refresh-%s"}`, user, user))(w, r)
+		case "/v2/user":
+			object(fmt.Sprintf(`{"success":true,"user":{"id":%q}}`, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer access-")))(w, r)
+		case "/oauth/revoke":
+			object(`{}`)(w, r)
+		}
+	}))
+	defer server.Close()
+	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL,
+		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user", gumroad.ScopeViewProfile, gumroad.ScopeViewSales)
+
+	var logins sync.WaitGroup
+	for i := range 16 {
+		logins.Add(1)
+		go func() {
+			defer logins.Done()
+			user := fmt.Sprint("user-", i)
+			session, err := p.BeginAuth(user)
+			assert.NoError(t, err)
+			session, err = p.UnmarshalSession(session.Marshal())
+			assert.NoError(t, err)
+			_, err = session.Authorize(p, url.Values{"code": {user}})
+			assert.NoError(t, err)
+			fetched, err := p.FetchUser(session)
+			assert.NoError(t, err)
+			assert.Equal(t, user, fetched.UserID)
+			token, err := p.RefreshToken(fetched.RefreshToken)
+			if assert.NoError(t, err) {
+				assert.Equal(t, "access-"+user, token.AccessToken)
+			}
+			assert.NoError(t, p.RevokeToken(context.Background(), fetched.AccessToken))
+			assert.NotNil(t, p.Client())
+			assert.Equal(t, "gumroad", p.Name())
+		}()
+	}
+	logins.Wait()
+}
