@@ -45,6 +45,7 @@ func FuzzUserAnswer(f *testing.F) {
 		`{"success":true,"user":{"user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://gumroad.com/6754923450134"}}`,
 		`{"success":true,"user":{"id":12345678901234567890}}`,
 		`{"success":true,"user":{"id":"!a~"}}`,
+		`{"success":true,"user":{"id":"1","url":"https://elsewhere","twitter_handle":"jo"}}`,
 		`{"success":true,"user":{"id":1e3,"user_id":""}}`,
 		`{"success":true,"user":{"id":null,"name":{},"email":[],"url":1,"bio":true}}`,
 		`{"success":true,"success":false,"user":{"id":"1"},"user":null}`,
@@ -78,6 +79,15 @@ func FuzzUserAnswer(f *testing.F) {
 		require.Equal(t, true, user.RawData["success"])
 		fields, _ := user.RawData["user"].(map[string]any)
 		require.True(t, fuzzText(fields["id"]) == user.UserID || fuzzText(fields["user_id"]) == user.UserID, "id %q of %v", user.UserID, fields)
+		// The nickname is in the page's address, of either form, or is the handle.
+		pageURL, _ := fields["url"].(string)
+		found := fuzzPage.FindStringSubmatch(pageURL)
+		if found != nil && strings.ContainsAny(found[1]+found[2], "abcdefghijklmnopqrstuvwxyz") {
+			require.Equal(t, found[1]+found[2], user.NickName)
+		} else {
+			handle, _ := fields["twitter_handle"].(string)
+			require.Equal(t, handle, user.NickName)
+		}
 		require.Equal(t, []string{faultReal.access, faultReal.refresh}, []string{user.AccessToken, user.RefreshToken})
 		require.Equal(t, "gumroad", user.Provider)
 		again, err := p.FetchUser(session)
@@ -87,6 +97,8 @@ func FuzzUserAnswer(f *testing.F) {
 }
 
 var fuzzPrintable = regexp.MustCompile(`^[!-~]+$`).MatchString
+
+var fuzzPage = regexp.MustCompile(`^https://(?:([a-z0-9]+)\.gumroad\.com|gumroad\.com/([a-z0-9]+))/?$`)
 
 func fuzzText(value any) string {
 	switch value := value.(type) {
