@@ -294,7 +294,8 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	var cause *oauth2.RetrieveError
 	require.ErrorAs(t, asError(t, err), &cause)
 	assert.Equal(t, http.StatusBadRequest, cause.Response.StatusCode)
-	assert.Equal(t, "no-store", cause.Response.Header.Get("Cache-Control"))
+	assert.Equal(t, "400 Bad Request", cause.Response.Status)
+	assert.Nil(t, cause.Response.Request, "which has the secret")
 	assert.JSONEq(t, x.body, string(cause.Body))
 	assert.Equal(t, "invalid_grant", cause.ErrorCode)
 	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")
