@@ -1,0 +1,249 @@
+package gumroad_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/markbates/goth"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gumroad/goth-gumroad"
+)
+
+// fuzzAnswer is a client that gets this answer to everything. So that the fuzzer
+// can have a server that echoes, "{secret}" and so on in it stand for the login's
+// own.
+func fuzzAnswer(status int, contentType, body string, requests *[]*http.Request) *http.Client {
+	echo := strings.NewReplacer("{secret}", faultReal.secret, "{code}", faultReal.code, "{verifier}", faultReal.verifier,
+		"{access}", faultReal.access, "{refresh}", faultReal.refresh)
+	return &http.Client{Transport: faultTransport(func(r *http.Request) (*http.Response, error) {
+		if requests != nil {
+			*requests = append(*requests, r)
+		}
+		return &http.Response{
+			Status: echo.Replace(contentType), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: http.Header{"Content-Type": {contentType}, "Location": {echo.Replace(body)}},
+			Body:   io.NopCloser(strings.NewReader(echo.Replace(body))), ContentLength: -1, Request: r,
+		}, nil
+	})}
+}
+
+// A user comes only from a 200 that says success and names an id, whatever else
+// is in the answer, and comes from each of those.
+func FuzzUserAnswer(f *testing.F) {
+	for _, body := range []string{
+		`{"success":true,"user":{"name":"John Smith","bio":"a sailor, a tailor","twitter_handle":null,"currency_type":"usd","id":"6754923450134","user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://sailorjohn.gumroad.com","links":["boo"],"profile_url":"https://public-files.gumroad.com/abc","email":"john@example.com","display_name":"John Smith"}}`,
+		`{"success":true,"user":{"user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://gumroad.com/6754923450134"}}`,
+		`{"success":true,"user":{"id":12345678901234567890}}`,
+		`{"success":true,"user":{"id":"!a~"}}`,
+		`{"success":true,"user":{"id":1e3,"user_id":""}}`,
+		`{"success":true,"user":{"id":null,"name":{},"email":[],"url":1,"bio":true}}`,
+		`{"success":true,"success":false,"user":{"id":"1"},"user":null}`,
+		`{"success":false,"message":"The user was not found: {access} {secret}"}`,
+		`{"error":"{access}","error_description":"{refresh} {secret}"}`,
+		`{"success":true,"user":{"id":"1"}} {}`, `[{}]`, `null`, ``, "\x00", "\xff",
+	} {
+		f.Add(200, "application/json", body)
+	}
+	f.Add(401, "text/html", "")
+	f.Add(403, "text/plain", "{access}")
+	f.Add(302, "text/html", "https://elsewhere.example/?{access}")
+	f.Add(307, "200 {access}", "http://[{access}")
+	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
+		p := faultReal.provider("http://gumroad.invalid", fuzzAnswer(status, contentType, body, nil))
+		session := &gumroad.Session{AccessToken: faultReal.access, RefreshToken: faultReal.refresh}
+		user, err := p.FetchUser(session)
+		if err != nil {
+			faultCheck(t, err, faultReal)
+			require.Equal(t, goth.User{}, user)
+			var answer map[string]any
+			if status == http.StatusOK && json.Unmarshal([]byte(body), &answer) == nil && answer["success"] == true && answer["error"] == nil {
+				fields, _ := answer["user"].(map[string]any)
+				id, _ := fields["id"].(string)
+				require.False(t, fuzzPrintable(id), "not taken: id %q", id)
+			}
+			return
+		}
+		require.Equal(t, http.StatusOK, status)
+		require.True(t, fuzzPrintable(user.UserID), "id %q", user.UserID)
+		require.Equal(t, true, user.RawData["success"])
+		fields, _ := user.RawData["user"].(map[string]any)
+		require.True(t, fuzzText(fields["id"]) == user.UserID || fuzzText(fields["user_id"]) == user.UserID, "id %q of %v", user.UserID, fields)
+		require.Equal(t, []string{faultReal.access, faultReal.refresh}, []string{user.AccessToken, user.RefreshToken})
+		require.Equal(t, "gumroad", user.Provider)
+		again, err := p.FetchUser(session)
+		require.NoError(t, err)
+		require.Equal(t, user, again)
+	})
+}
+
+var fuzzPrintable = regexp.MustCompile(`^[!-~]+$`).MatchString
+
+func fuzzText(value any) string {
+	switch value := value.(type) {
+	case json.Number:
+		return value.String()
+	case string:
+		return value
+	}
+	return ""
+}
+
+// An exchange and a refresh give a token that can be used, and a session that
+// can be stored, or an error and nothing else.
+func FuzzTokenAnswer(f *testing.F) {
+	for _, body := range []string{
+		`{"access_token":"abf11e4ab2850ffd50ef690257f7a1c998a443059513d1a4826f2b3159620505","token_type":"Bearer","refresh_token":"77d7836232246508a6c5b1a9d153d8edbce74249edafaef228554e7be8a29b5e","scope":"edit_products","created_at":1609038258}`,
+		`{"access_token":"x","expires_in":3600}`, `{"access_token":"x","expires_in":"3600"}`, `{"access_token":"x","expires_in":-1}`,
+		`{"access_token":"x","expires_in":99999999999999999999}`, `{"access_token":""}`, `{"access_token":1}`,
+		`{"access_token":"x","error":"invalid_grant","error_description":"{code} {verifier} {secret} {refresh}","error_uri":"{secret}"}`,
+		`{"access_token":"{access}","refresh_token":"{refresh}"`, `null`, `[]`, ``, "\x00", `{"access_token":"\ud800\u0000"}`,
+	} {
+		f.Add(200, "application/json; charset=utf-8", body)
+		f.Add(400, "application/json; charset=utf-8", body)
+	}
+	f.Add(200, "application/x-www-form-urlencoded", "access_token=%ff&expires_in=9223372036854775807")
+	f.Add(200, "text/plain", "access_token=x&error={secret}")
+	f.Add(429, "text/plain", "Retry later {code};{secret}%zz")
+	f.Add(500, "{secret}", "<p>{code}{verifier}</p>")
+	f.Add(307, "text/html", "https://elsewhere.example/?{secret}")
+	f.Add(302, "text/html", "http://[{secret}")
+	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
+		p := faultReal.provider("http://gumroad.invalid", fuzzAnswer(status, contentType, body, nil))
+		before := gumroad.Session{AuthURL: "https://gumroad.com/oauth/authorize?state=1", CodeVerifier: faultReal.verifier}
+		session := before
+		token, err := session.Authorize(p, url.Values{"code": {faultReal.code}})
+		if err != nil {
+			faultCheck(t, err, faultReal)
+			require.Empty(t, token)
+			require.Equal(t, before, session)
+		} else {
+			require.True(t, status >= 200 && status <= 299, "status %d", status)
+			require.NotEmpty(t, token)
+			require.Equal(t, token, session.AccessToken)
+			require.Empty(t, session.CodeVerifier)
+			require.True(t, session.ExpiresAt.IsZero() || session.ExpiresAt.After(time.Now()), "expired %s", session.ExpiresAt)
+			fuzzStoreAndRead(t, p, &session)
+		}
+
+		refreshed, err := p.RefreshToken(faultReal.refresh)
+		if err != nil {
+			faultCheck(t, err, faultReal)
+			require.Nil(t, refreshed)
+			return
+		}
+		require.NotEmpty(t, refreshed.AccessToken)
+		require.NotEmpty(t, refreshed.RefreshToken)
+		require.True(t, refreshed.Valid())
+	})
+}
+
+// Whatever comes to the callback, a code is exchanged only where there is one and
+// no error beside it, once, and together with the verifier.
+func FuzzCallback(f *testing.F) {
+	for _, query := range []string{
+		"code=-m7code&state=x", "code=&state=x", "state=x", "", "code=a&code=b", "code=%00%ff+%0d%0a", "code=a;b", "CODE=a",
+		"error=access_denied&error_description=The+resource+owner+or+authorization+server+denied+the+request.&state=x",
+		"error=access_denied&code=-m7code", "code=x&error=%20", "error=x&error=access_denied", "error=&code=a", "error=access_denied%00&code=a",
+		"error=" + url.QueryEscape(faultReal.secret+faultReal.verifier) + "&error_description=" + faultReal.secret + "%20" + faultReal.verifier,
+		"error=server_error&error_description=%E2%80%AE%1b[31m" + strings.Repeat("%f0%9f%98%80", 400),
+	} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		// As gothic reads it: what can be read, in spite of an error.
+		params, _ := url.ParseQuery(query)
+		code, refusal := params.Get("code"), params.Get("error")
+		var requests []*http.Request
+		p := faultReal.provider("http://gumroad.invalid", fuzzAnswer(200, "application/json", `{"access_token":"{access}","refresh_token":"{refresh}"}`, &requests))
+		before := gumroad.Session{AuthURL: "https://gumroad.com/oauth/authorize?state=1", CodeVerifier: faultReal.verifier}
+		session := before
+		token, err := session.Authorize(p, params)
+		if refusal != "" || code == "" {
+			require.Empty(t, requests)
+			require.Empty(t, token)
+			require.Equal(t, before, session)
+			secrets := faultReal
+			if len(code) > 20 { // a short one may be a part of our own words
+				secrets.code = code
+			}
+			faultCheck(t, err, secrets)
+			require.Equal(t, refusal == "access_denied", errors.Is(err, gumroad.ErrAccessDenied))
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, faultReal.access, token)
+		require.Len(t, requests, 1)
+		body, err := requests[0].GetBody()
+		require.NoError(t, err)
+		form, err := io.ReadAll(body)
+		require.NoError(t, err)
+		sent, err := url.ParseQuery(string(form))
+		require.NoError(t, err)
+		require.Equal(t, url.Values{
+			"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {faultReal.verifier}, "redirect_uri": {p.CallbackURL},
+			"client_id": {p.ClientKey}, "client_secret": {p.Secret},
+		}, sent)
+	})
+}
+
+// A stored session is read back as it was; what is no session is refused, and
+// nothing of it is told.
+func FuzzStoredSession(f *testing.F) {
+	p := faultReal.provider("http://gumroad.invalid", nil)
+	begun, err := p.BeginAuth("state")
+	require.NoError(f, err)
+	for _, stored := range []string{
+		begun.Marshal(), `{}`, `null`, `[]`, `""`, `1`, ``, `{"AccessToken":1}`, `{"AccessToken":"x"}{}`, `{"AccessToken":"x"} `, `{"accesstoken":"x"}`,
+		`{"AuthURL":"\ud800","ExpiresAt":"9999-12-31T23:59:59.999999999-23:59"}`, `{"ExpiresAt":"0000-01-01T00:00:00Z"}`, `{"ExpiresAt":1}`,
+		"{\"AuthURL\":\"\xff\"}", `{"Unknown":"` + faultReal.access + `"`, strings.Repeat("[", 20000),
+	} {
+		f.Add(stored, "https://gumroad.com/oauth/authorize", "access", "refresh", "verifier", int64(1609038258))
+	}
+	f.Fuzz(func(t *testing.T, stored, authURL, access, refresh, verifier string, expires int64) {
+		session, err := p.UnmarshalSession(stored)
+		if err != nil {
+			require.Nil(t, session)
+			require.Equal(t, "gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again", err.Error())
+			require.NoError(t, errors.Unwrap(err), "a cause that may quote from the session")
+		} else {
+			fuzzStoreAndRead(t, p, session.(*gumroad.Session))
+		}
+
+		made := &gumroad.Session{AuthURL: authURL, AccessToken: access, RefreshToken: refresh, CodeVerifier: verifier}
+		if expires != 0 {
+			made.ExpiresAt = time.Unix(expires%200_000_000_000, expires&0xfffffff) // years that have four digits
+		}
+		if made.ExpiresAt.Year() < 0 || made.ExpiresAt.Year() > 9998 {
+			made.ExpiresAt = time.Time{}
+		}
+		fuzzStoreAndRead(t, p, made)
+	})
+}
+
+// fuzzStoreAndRead fails the test unless the session comes back as it was. What
+// is not UTF-8 does not survive, as in any JSON; Gumroad sends JSON.
+func fuzzStoreAndRead(t *testing.T, p *gumroad.Provider, session *gumroad.Session) {
+	t.Helper()
+	for _, text := range []string{session.AuthURL, session.AccessToken, session.RefreshToken, session.CodeVerifier} {
+		if !utf8.ValidString(text) {
+			return
+		}
+	}
+	read, err := p.UnmarshalSession(session.Marshal())
+	require.NoError(t, err)
+	got, want := *read.(*gumroad.Session), *session
+	require.True(t, want.ExpiresAt.Equal(got.ExpiresAt), "%s became %s", want.ExpiresAt, got.ExpiresAt)
+	got.ExpiresAt, want.ExpiresAt = time.Time{}, time.Time{}
+	assert.Equal(t, want, got)
+	assert.Equal(t, session.Marshal(), read.Marshal())
+}
