@@ -56,6 +56,9 @@ func (e *Error) Error() string {
 	text.WriteString("Gumroad answered")
 	if e.StatusCode != 0 {
 		text.WriteString(strings.TrimRight(fmt.Sprintf(" %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " "))
+		if e.Code != "" {
+			text.WriteString(",")
+		}
 	}
 	if e.Code != "" {
 		text.WriteString(" " + e.Code)
@@ -64,7 +67,7 @@ func (e *Error) Error() string {
 		text.WriteString(": " + e.Description)
 	}
 	if e.advice != "" {
-		text.WriteString("; " + e.advice)
+		text.WriteString(" (" + e.advice + ")")
 	}
 	return text.String()
 }
@@ -88,6 +91,8 @@ func newError(doing string, status int, code, description string, secrets ...str
 // tells.
 func advice(status int, code string) string {
 	switch {
+	case code == "access_denied":
+		return "the user said no"
 	case code == "invalid_grant":
 		return "the user must log in again"
 	case code == "invalid_client", code == "unauthorized_client":
