@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -139,12 +138,14 @@ func (f *failure) Unwrap() error { return f.cause }
 const (
 	hidden  = "[hidden]"
 	maxText = 250 // in runes, of what a server said
-)
 
-// tokenLike matches what may be a token that we do not know, such as the new one
-// in a spoiled answer. The longest error code has 29 characters, Doorkeeper's
-// codes and tokens have 43.
-var tokenLike = regexp.MustCompile(`[\w%+=~-]{32,}`)
+	// tokenLike is what tokens are made of, as they are and as they stand in a
+	// form. A word of at least minToken such characters may be one that we do not
+	// know, such as the new one in a spoiled answer: the longest error code has
+	// 29 characters, Doorkeeper's codes and tokens have 43.
+	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
+	minToken  = 32
+)
 
 // redact makes text that came from elsewhere fit for an error: on one line,
 // short, and without secrets.
@@ -155,7 +156,12 @@ func redact(text string, secrets ...string) string {
 		}
 		return ' '
 	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
-	text = tokenLike.ReplaceAllString(hide(text, secrets...), hidden)
+	text = hide(text, secrets...)
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(tokenLike, r) }) {
+		if len(word) >= minToken {
+			text = strings.ReplaceAll(text, word, hidden)
+		}
+	}
 	if runes := []rune(text); len(runes) > maxText {
 		text = string(runes[:maxText]) + "…"
 	}
