@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -25,7 +24,8 @@ var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 
 // Error is what Gumroad answered instead of success. Take it from a returned
 // error with [errors.As]. Where x/oauth2 made the request, its RetrieveError can
-// be had from it in the same way, less what is confidential in the answer.
+// be had from it in the same way, with no more of the answer than the status and
+// a body without what is confidential.
 type Error struct {
 	// StatusCode is the HTTP status of the answer. It is zero at the callback,
 	// which is a request of the browser and has none.
@@ -55,6 +55,9 @@ func (e *Error) Error() string {
 	text.WriteString("Gumroad answered")
 	if e.StatusCode != 0 {
 		text.WriteString(strings.TrimRight(fmt.Sprintf(" %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " "))
+		if e.Code != "" {
+			text.WriteString(",")
+		}
 	}
 	if e.Code != "" {
 		text.WriteString(" " + e.Code)
@@ -63,7 +66,7 @@ func (e *Error) Error() string {
 		text.WriteString(": " + e.Description)
 	}
 	if e.advice != "" {
-		text.WriteString("; " + e.advice)
+		text.WriteString(" (" + e.advice + ")")
 	}
 	return text.String()
 }
@@ -87,6 +90,8 @@ func newError(doing string, status int, code, description string, secrets ...str
 // tells.
 func advice(status int, code string) string {
 	switch {
+	case code == "access_denied":
+		return "the user said no"
 	case code == "invalid_grant":
 		return "the user must log in again"
 	case code == "invalid_client", code == "unauthorized_client":
@@ -100,26 +105,25 @@ func advice(status int, code string) string {
 }
 
 // wrap returns err with what was being done. It is an *Error where err says what
-// the token endpoint answered. Where err holds one of secrets, it is left behind
-// and only its text goes on, without them.
+// the token endpoint answered. What err wraps goes on only as far as its text is
+// as short as ours and holds none of secrets.
 func wrap(doing string, err error, secrets ...string) error {
 	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
 		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, refused.ErrorDescription, secrets...)
 		e.cause = &oauth2.RetrieveError{
-			Response:         refused.Response,
+			// No more of it: the request has the secret, a header may have it too.
+			Response:         &http.Response{Status: redact(refused.Response.Status, secrets...), StatusCode: e.StatusCode},
 			Body:             []byte(redact(string(refused.Body), secrets...)),
 			ErrorCode:        e.Code,
 			ErrorDescription: e.Description,
-			ErrorURI:         redact(refused.ErrorURI, secrets...),
 		}
 		return e
 	}
-	text := err.Error()
-	failed := &failure{text: "gumroad: " + doing + ": no usable answer from Gumroad: " + redact(text, secrets...)}
-	if hide(text, secrets...) == text {
-		failed.cause = err
+	text := redact(err.Error(), secrets...)
+	for err != nil && redact(err.Error(), secrets...) != err.Error() {
+		err = errors.Unwrap(err)
 	}
-	return failed
+	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text, err}
 }
 
 // failure is an error with a text of its own in place of its cause's.
@@ -133,24 +137,31 @@ func (f *failure) Unwrap() error { return f.cause }
 
 const (
 	hidden  = "[hidden]"
-	maxText = 300 // in runes, of what a server said
-)
+	maxText = 250 // in runes, of what a server said
 
-// tokenLike matches what may be a token that we do not know, such as the new one
-// in a spoiled answer. The longest error code has 29 characters, Doorkeeper's
-// codes and tokens have 43.
-var tokenLike = regexp.MustCompile(`[\w%+=~-]{32,}`)
+	// tokenLike is what tokens are made of, as they are and as they stand in a
+	// form. A word of at least minToken such characters may be one that we do not
+	// know, such as the new one in a spoiled answer: the longest error code has
+	// 29 characters, Doorkeeper's codes and tokens have 43.
+	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
+	minToken  = 32
+)
 
 // redact makes text that came from elsewhere fit for an error: on one line,
 // short, and without secrets.
 func redact(text string, secrets ...string) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+		if unicode.IsPrint(r) {
+			return r
 		}
-		return r
+		return ' '
 	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
-	text = tokenLike.ReplaceAllString(hide(text, secrets...), hidden)
+	text = hide(text, secrets...)
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(tokenLike, r) }) {
+		if len(word) >= minToken {
+			text = strings.ReplaceAll(text, word, hidden)
+		}
+	}
 	if runes := []rune(text); len(runes) > maxText {
 		text = string(runes[:maxText]) + "…"
 	}

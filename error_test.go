@@ -87,13 +87,13 @@ func TestAnswerThatIsNoSuccess(t *testing.T) {
 		status int // of the *Error; 0: the error is of another kind
 		says   string
 	}{
-		{"rate limit", text(http.StatusTooManyRequests, "text/plain", "Retry later\n"), 429, "Gumroad answered 429 Too Many Requests; try again later"},
-		{"broken", text(http.StatusInternalServerError, "text/html", page), 500, "Gumroad answered 500 Internal Server Error; try again later"},
-		{"gateway", text(http.StatusBadGateway, "text/html", page), 502, "Gumroad answered 502 Bad Gateway; try again later"},
-		{"down for maintenance", text(http.StatusServiceUnavailable, "", ""), 503, "Gumroad answered 503 Service Unavailable; try again later"},
-		{"a proxy's own status", text(522, "text/html", page), 522, "Gumroad answered 522; try again later"},
+		{"rate limit", text(http.StatusTooManyRequests, "text/plain", "Retry later\n"), 429, "Gumroad answered 429 Too Many Requests (try again later)"},
+		{"broken", text(http.StatusInternalServerError, "text/html", page), 500, "Gumroad answered 500 Internal Server Error (try again later)"},
+		{"gateway", text(http.StatusBadGateway, "text/html", page), 502, "Gumroad answered 502 Bad Gateway (try again later)"},
+		{"down for maintenance", text(http.StatusServiceUnavailable, "", ""), 503, "Gumroad answered 503 Service Unavailable (try again later)"},
+		{"a proxy's own status", text(522, "text/html", page), 522, "Gumroad answered 522 (try again later)"},
 		{"not there", text(http.StatusNotFound, "text/html", page), 404, "Gumroad answered 404 Not Found"},
-		{"error in a 200", object(`{"error":"server_error","error_description":"Sorry."}`), 200, "Gumroad answered 200 OK server_error: Sorry."},
+		{"error in a 200", object(`{"error":"server_error","error_description":"Sorry."}`), 200, "Gumroad answered 200 OK, server_error: Sorry."},
 		{"HTML in place of JSON", text(http.StatusOK, "text/html", page), 0, "no usable answer from Gumroad"},
 		{"text in place of JSON", text(http.StatusOK, "text/plain", "hello"), 0, "no usable answer from Gumroad"},
 		{"truncated", object(`{"success":true,"access_token":"a","user":{"id":"1"`), 0, "no usable answer from Gumroad"},
@@ -272,18 +272,18 @@ func TestErrorIsShortAndOnOneLine(t *testing.T) {
 func TestErrorSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
-		"token_code_reused/second use": "gumroad: exchanging the authorization code: Gumroad answered 400 Bad Request invalid_grant: " +
+		"token_code_reused/second use": "gumroad: exchanging the authorization code: Gumroad answered 400 Bad Request, invalid_grant: " +
 			"The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in the " +
-			"authorization request, or was issued to another client.; the user must log in again",
-		"token_wrong_secret/exchange": "gumroad: exchanging the authorization code: Gumroad answered 401 Unauthorized invalid_client: " +
+			"authorization request, or was issued to another client. (the user must log in again)",
+		"token_wrong_secret/exchange": "gumroad: exchanging the authorization code: Gumroad answered 401 Unauthorized, invalid_client: " +
 			"Client authentication failed due to unknown client, no client authentication included, or unsupported " +
-			"authentication method.; check the client key and the secret",
+			"authentication method. (check the client key and the secret)",
 	} {
 		x := recording(t, name)
 		_, err := (&gumroad.Session{}).Authorize(replaying(t, x), x.form)
 		assert.EqualError(t, err, says)
 	}
-	assert.EqualError(t, &gumroad.Error{StatusCode: http.StatusGone, Code: "gone"}, "gumroad: Gumroad answered 410 Gone gone")
+	assert.EqualError(t, &gumroad.Error{StatusCode: http.StatusGone, Code: "gone"}, "gumroad: Gumroad answered 410 Gone, gone")
 }
 
 // Who knows x/oauth2's error finds it, with the answer that caused it.
@@ -294,7 +294,8 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	var cause *oauth2.RetrieveError
 	require.ErrorAs(t, asError(t, err), &cause)
 	assert.Equal(t, http.StatusBadRequest, cause.Response.StatusCode)
-	assert.Equal(t, "no-store", cause.Response.Header.Get("Cache-Control"))
+	assert.Equal(t, "400 Bad Request", cause.Response.Status)
+	assert.Nil(t, cause.Response.Request, "which has the secret")
 	assert.JSONEq(t, x.body, string(cause.Body))
 	assert.Equal(t, "invalid_grant", cause.ErrorCode)
 	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")

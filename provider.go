@@ -299,7 +299,7 @@ func readObject(body io.Reader) (map[string]any, error) {
 	err := decoder.Decode(&value)
 	object, isObject := value.(map[string]any)
 	switch {
-	case err == io.EOF:
+	case err == io.EOF && limited.N > 0:
 		return nil, nil
 	case err == nil && !isObject:
 		return nil, errors.New("not a JSON object")

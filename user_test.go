@@ -234,7 +234,7 @@ func TestFetchUserWithATokenOfNoUse(t *testing.T) {
 	_, err := fetch(t, "user_insufficient_scope/user")
 	assert.NotErrorIs(t, err, gumroad.ErrUnauthorized)
 	assert.Equal(t, http.StatusForbidden, asError(t, err).StatusCode)
-	assert.EqualError(t, err, "gumroad: fetching the user: Gumroad answered 403 Forbidden; ask for the scope view_profile as well")
+	assert.EqualError(t, err, "gumroad: fetching the user: Gumroad answered 403 Forbidden (ask for the scope view_profile as well)")
 }
 
 func TestFetchUserWithoutSuccess(t *testing.T) {

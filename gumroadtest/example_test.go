@@ -66,7 +66,7 @@ func ExampleServer_Fail() {
 		fmt.Println(request.Method, request.Path, request.Form.Get("grant_type"))
 	}
 	// Output:
-	// gumroad: refreshing the token: Gumroad answered 503 Service Unavailable; try again later
+	// gumroad: refreshing the token: Gumroad answered 503 Service Unavailable (try again later)
 	// POST /oauth/token refresh_token
 }
 

@@ -108,6 +108,8 @@ func module(t *testing.T) string {
 func command(dir, line string) *exec.Cmd {
 	cmd := exec.Command("bash", "-ec", line)
 	cmd.Dir = dir
+	// The benchmarks are to run, not to be measured here.
+	cmd.Env = append(os.Environ(), "ROUNDS=1", "BENCHTIME=1ms")
 	return cmd
 }
 
