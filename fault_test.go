@@ -169,6 +169,15 @@ func faultHang(start func(w http.ResponseWriter)) http.HandlerFunc {
 	}
 }
 
+// faultTokens returns so many bytes of what looks like tokens, all different.
+func faultTokens(size int) string {
+	var text strings.Builder
+	for i := 0; text.Len() < size; i++ {
+		fmt.Fprintf(&text, "%043d ", i)
+	}
+	return text.String()
+}
+
 func faultUser(fields string) http.HandlerFunc {
 	return faultObject(`{"success":true,"user":{` + fields + `}}`)
 }
@@ -249,6 +258,10 @@ func faults() []fault {
 		{name: "503", answer: faultAnswer(http.StatusServiceUnavailable, "text/plain", "upstream connect error")},
 		{name: "a long error", answer: faultAnswer(http.StatusBadRequest, faultJSON, `{"error":"`+strings.Repeat("no ", 9000)+
 			`","error_description":"`+strings.Repeat(`\" \uD83D\uDE00 \u0007`, 9000)+`","error_uri":"`+strings.Repeat("\\u200b ", 9000)+`"}`)},
+		{name: "a long error in quotation marks", answer: faultAnswer(http.StatusBadRequest, faultJSON, `{"error":"`+strings.Repeat(`\"`, 9000)+
+			`","error_description":"`+strings.Repeat(`\"`, 9000)+`"}`)},
+		{name: "a page full of tokens", answer: faultAnswer(http.StatusInternalServerError, faultHTML, faultTokens(1_000_000))},
+		{name: "an error full of tokens", answer: faultAnswer(http.StatusBadRequest, faultJSON, `{"error":"x","message":"`+faultTokens(1_000_000)+`"}`)},
 		{name: "a 500 with everything good in it", answer: faultAnswer(http.StatusInternalServerError, faultJSON,
 			`{"success":true,"user":{"id":"1"},"access_token":"x","token_type":"Bearer"}`)},
 
@@ -586,6 +599,25 @@ func TestFaultTimeLimit(t *testing.T) {
 			assert.False(t, deadline.Before(start.Add(gumroad.RequestTimeout)), "a shorter limit than RequestTimeout")
 			assert.False(t, deadline.After(end.Add(gumroad.RequestTimeout)), "a longer limit than RequestTimeout")
 		})
+	}
+}
+
+// A token that the provider does not know is not told either, nor the end of one
+// whose beginning stands elsewhere.
+func TestFaultUnknownToken(t *testing.T) {
+	token := "New-token_Qw8RtYuIoP0aSdFgHjKlZxCvBn_end1234"
+	for _, said := range []string{token, token[:32] + " and " + token, token + " and " + token[:32], "token=" + token, `"` + token + `"`, "é" + token + "é"} {
+		for _, operation := range faultOperations {
+			client := &http.Client{Transport: faultTransport(func(*http.Request) (*http.Response, error) {
+				body, _ := json.Marshal(map[string]string{"error": "invalid_request", "error_description": said})
+				return &http.Response{StatusCode: http.StatusBadRequest, Body: io.NopCloser(bytes.NewReader(body))}, nil
+			})}
+			err := operation.do(t, faultReal.provider("http://gumroad.invalid", client), faultReal)
+			for ; err != nil; err = errors.Unwrap(err) {
+				assert.NotContains(t, err.Error(), token[:16])
+				assert.NotContains(t, err.Error(), token[36:])
+			}
+		}
 	}
 }
 
