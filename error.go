@@ -137,7 +137,7 @@ func (f *failure) Unwrap() error { return f.cause }
 
 const (
 	hidden  = "[hidden]"
-	maxText = 250 // in runes, of what a server said
+	maxText = 240 // in runes, of what a server said
 
 	// tokenLike is what tokens are made of, as they are and as they stand in a
 	// form. A word of at least minToken such characters may be one that we do not
@@ -157,15 +157,23 @@ func redact(text string, secrets ...string) string {
 		return ' '
 	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
 	text = hide(text, secrets...)
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(tokenLike, r) }) {
-		if len(word) >= minToken {
-			text = strings.ReplaceAll(text, word, hidden)
+	// In one pass, since there may be megabytes of it.
+	var fit strings.Builder
+	for text != "" {
+		rest := strings.TrimLeft(text, tokenLike)
+		if word := text[:len(text)-len(rest)]; len(word) < minToken {
+			fit.WriteString(word)
+		} else {
+			fit.WriteString(hidden)
 		}
+		text = strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune(tokenLike, r) })
+		fit.WriteString(rest[:len(rest)-len(text)])
 	}
-	if runes := []rune(text); len(runes) > maxText {
-		text = string(runes[:maxText]) + "…"
+	runes := []rune(fit.String())
+	if len(runes) > maxText {
+		return strings.TrimSpace(string(runes[:maxText])) + "…"
 	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(string(runes))
 }
 
 // hide takes secrets out of text, as they are and as they stand in a form.
