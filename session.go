@@ -90,7 +90,8 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 }
 
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
-// It holds the tokens, so keep it where the user's browser may see it at most.
+// It holds the tokens, so store it where only the application can read it, or at
+// most the user's own browser.
 func (s *Session) Marshal() string {
 	var data strings.Builder
 	encoder := json.NewEncoder(&data)

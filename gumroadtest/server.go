@@ -15,8 +15,7 @@
 //	the API beside /v2/user                              404
 //	the rate limit (429), Gumroad's own faults           Fail answers with them
 //	a login form                                         SetUser's user is always logged in
-//	email, picture and display_name for the scope        left out, as recorded
-//	account alone, which Gumroad gives of late
+//	email and display_name for the scope account         not answered, as recorded; of late Gumroad does
 package gumroadtest
 
 import (

@@ -50,7 +50,7 @@ var imports = map[string]string{
 	"chi": "github.com/go-chi/chi/v5", "echo": "github.com/labstack/echo/v4", "gin": "github.com/gin-gonic/gin",
 	"context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "cookiejar": "net/http/cookiejar", "http": "net/http", "httptest": "net/http/httptest",
 	"os": "os", "testing": "testing", "sessions": "github.com/gorilla/sessions", "goth": "github.com/markbates/goth", "gothic": "github.com/markbates/goth/gothic",
-	"gumroad": "github.com/gumroad/goth-gumroad", "gumroadtest": "github.com/gumroad/goth-gumroad/gumroadtest",
+	"require": "github.com/stretchr/testify/require", "gumroad": "github.com/gumroad/goth-gumroad", "gumroadtest": "github.com/gumroad/goth-gumroad/gumroadtest",
 }
 
 // TestGo compiles each Go block in a new module: a program as it is, a piece of
@@ -188,4 +188,16 @@ func runExample(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.Contains(t, string(page), "Gumroad")
+}
+
+// The README stays one that is read.
+func TestLength(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	assert.Less(t, strings.Count(string(data), "\n"), 300)
+	for _, b := range blocks(t) {
+		if strings.HasPrefix(b.text, "package main") {
+			assert.LessOrEqual(t, strings.Count(b.text, "\n"), 30, "the program to paste")
+		}
+	}
 }
