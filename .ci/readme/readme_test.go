@@ -54,7 +54,7 @@ var imports = map[string]string{
 }
 
 // TestGo compiles each Go block in a new module: a program as it is, a piece of
-// one inside a handler, which has the names that the README speaks of.
+// one inside a handler, which has the names that the README speaks of. A test runs.
 func TestGo(t *testing.T) {
 	for _, b := range blocks(t) {
 		if b.language != "go" {
@@ -67,9 +67,6 @@ func TestGo(t *testing.T) {
 				if !strings.HasPrefix(code, "func ") {
 					code = "func handler(w http.ResponseWriter, r *http.Request, provider *gumroad.Provider, user goth.User, err error) {\n{\n" + code + "}\n}\n"
 				}
-				if !strings.Contains(code, "func newApp(") && strings.Contains(code, "newApp(") {
-					code += "func newApp() http.Handler { return nil }\n"
-				}
 				code += "func save(id string, tokens ...string) {}\nfunc main() {}\n"
 				var list strings.Builder
 				for name, path := range imports {
@@ -80,14 +77,31 @@ func TestGo(t *testing.T) {
 				code = "package main\n\n" + list.String() + code
 			}
 			dir := module(t)
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o600))
+			file, check := "main.go", "go vet ."
 			if strings.Contains(code, "*testing.T") {
-				require.NoError(t, os.Rename(filepath.Join(dir, "main.go"), filepath.Join(dir, "main_test.go")))
+				file, check = "main_test.go", "go test ."
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "app.go"), []byte(newApp.Replace(program(t))), 0o600))
 			}
-			output, err := command(dir, "go vet .").CombinedOutput()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(code), 0o600))
+			output, err := command(dir, check).CombinedOutput()
 			assert.NoError(t, err, "%s\n%s", output, code)
 		})
 	}
+}
+
+// newApp makes of the program what the README's test has of it.
+var newApp = strings.NewReplacer("func main() {", "func newApp() http.Handler {",
+	`fmt.Println(http.ListenAndServe("localhost:3000", mux))`, "return mux")
+
+// program returns the program to paste.
+func program(t *testing.T) string {
+	for _, b := range blocks(t) {
+		if strings.HasPrefix(b.text, "package main") {
+			return b.text
+		}
+	}
+	require.Fail(t, "no program")
+	return ""
 }
 
 // module makes a module that has what this one has.
@@ -149,12 +163,7 @@ func install(t *testing.T, commands string) {
 	require.NoError(t, os.Symlink(checkout, filepath.Join(parent, "goth-gumroad")))
 	dir := filepath.Join(parent, "app")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	for _, b := range blocks(t) {
-		if strings.HasPrefix(b.text, "package main") {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(b.text), 0o600))
-			break
-		}
-	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program(t)), 0o600))
 	output, err := command(dir, commands).CombinedOutput()
 	require.NoError(t, err, string(output))
 	output, err = command(dir, "go vet .").CombinedOutput()
@@ -195,9 +204,5 @@ func TestLength(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	assert.Less(t, strings.Count(string(data), "\n"), 300)
-	for _, b := range blocks(t) {
-		if strings.HasPrefix(b.text, "package main") {
-			assert.LessOrEqual(t, strings.Count(b.text, "\n"), 30, "the program to paste")
-		}
-	}
+	assert.LessOrEqual(t, strings.Count(program(t), "\n"), 30, "the program to paste")
 }
