@@ -53,6 +53,7 @@ type Server struct {
 
 	listener *httptest.Server
 	closed   chan struct{}
+	close    sync.Once
 	now      func() time.Time
 
 	mu       sync.Mutex
@@ -121,9 +122,10 @@ func NewServer() *Server {
 	return s
 }
 
-// Close stops the server, with the answers that a [Fault] still holds back.
+// Close stops the server, with the answers that a [Fault] still holds back. It
+// may be called more than once.
 func (s *Server) Close() {
-	close(s.closed)
+	s.close.Do(func() { close(s.closed) })
 	s.listener.Close()
 }
 

@@ -398,6 +398,7 @@ func TestDelayEndsWithTheClientAndWithTheServer(t *testing.T) {
 	require.Eventually(t, func() bool { return len(s.Requests()) == 3 }, 5*time.Second, time.Millisecond)
 	s.Close()
 	assert.Error(t, <-failed)
+	s.Close() // as a deferred one would
 }
 
 func TestRequests(t *testing.T) {
