@@ -1,6 +1,8 @@
 package gumroad
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,7 +111,9 @@ func advice(status int, code string) string {
 // as short as ours and holds none of secrets.
 func wrap(doing string, err error, secrets ...string) error {
 	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
-		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, refused.ErrorDescription, secrets...)
+		var answer struct{ Message string }
+		_ = json.Unmarshal(refused.Body, &answer)
+		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, cmp.Or(refused.ErrorDescription, answer.Message), secrets...)
 		e.cause = &oauth2.RetrieveError{
 			// No more of it: the request has the secret, a header may have it too.
 			Response:         &http.Response{Status: redact(refused.Response.Status, secrets...), StatusCode: e.StatusCode},
@@ -159,7 +163,7 @@ func redact(text string, secrets ...string) string {
 	text = hide(text, secrets...)
 	// In one pass, since there may be megabytes of it.
 	var fit strings.Builder
-	for text != "" {
+	for text != "" && fit.Len() <= 4*maxText {
 		rest := strings.TrimLeft(text, tokenLike)
 		if word := text[:len(text)-len(rest)]; len(word) < minToken {
 			fit.WriteString(word)
@@ -178,11 +182,12 @@ func redact(text string, secrets ...string) string {
 
 // hide takes secrets out of text, as they are and as they stand in a form.
 func hide(text string, secrets ...string) string {
+	var pairs []string
 	for _, secret := range secrets {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, hidden)
-			text = strings.ReplaceAll(text, url.QueryEscape(secret), hidden)
+			pairs = append(pairs, secret, hidden, url.QueryEscape(secret), hidden)
 		}
 	}
-	return text
+	// At once, since a short one can be a part of hidden.
+	return strings.NewReplacer(pairs...).Replace(text)
 }

@@ -91,6 +91,7 @@ func TestAnswerThatIsNoSuccess(t *testing.T) {
 		{"broken", text(http.StatusInternalServerError, "text/html", page), 500, "Gumroad answered 500 Internal Server Error (try again later)"},
 		{"gateway", text(http.StatusBadGateway, "text/html", page), 502, "Gumroad answered 502 Bad Gateway (try again later)"},
 		{"down for maintenance", text(http.StatusServiceUnavailable, "", ""), 503, "Gumroad answered 503 Service Unavailable (try again later)"},
+		{"own words", text(http.StatusBadRequest, "application/json", `{"success":false,"message":"Slow down."}`), 400, "Gumroad answered 400 Bad Request: Slow down."},
 		{"a proxy's own status", text(522, "text/html", page), 522, "Gumroad answered 522 (try again later)"},
 		{"not there", text(http.StatusNotFound, "text/html", page), 404, "Gumroad answered 404 Not Found"},
 		{"error in a 200", object(`{"error":"server_error","error_description":"Sorry."}`), 200, "Gumroad answered 200 OK, server_error: Sorry."},
@@ -299,4 +300,15 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	assert.JSONEq(t, x.body, string(cause.Body))
 	assert.Equal(t, "invalid_grant", cause.ErrorCode)
 	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")
+}
+
+// A visitor chooses what comes to the callback, a short code among it, which must
+// neither cost much nor eat into its own mark.
+func TestCallbackOfAVisitorsMaking(t *testing.T) {
+	t.Parallel()
+	_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{
+		"code": {"d"}, "error": {"server_error"}, "error_description": {"bad " + strings.Repeat("d", 1<<20)},
+	})
+	require.Error(t, err)
+	assert.True(t, strings.HasPrefix(asError(t, err).Description, "ba[hidden] [hidden][hidden]"), err)
 }
