@@ -29,6 +29,9 @@ type Fault struct {
 // [TokenPath], these faults, one after the other, after those that are waiting
 // already.
 func (s *Server) Fail(path string, faults ...Fault) {
+	if path == "/api/v2/user" {
+		path = UserPath
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[path] = append(s.faults[path], faults...)

@@ -26,6 +26,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ const (
 )
 
 // Server is a Gumroad with one application, to which one user is logged in at a
-// time. It is safe for concurrent use.
+// time. Make it with [NewServer]. It is safe for concurrent use.
 type Server struct {
 	// URL is the address of the server on loopback, without a slash at the end.
 	URL string
@@ -194,7 +195,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	method := r.Method
-	if method == http.MethodPost && form.Get("_method") == "delete" {
+	if method == http.MethodPost && strings.EqualFold(form.Get("_method"), "delete") {
 		method = http.MethodDelete
 	}
 	switch method + " " + path {

@@ -284,8 +284,10 @@ func TestRevocationHints(t *testing.T) {
 		_, err := p.FetchUser(session)
 		assert.Equal(t, test.lives, err == nil, name)
 	}
-	status, _ := post(t, s.URL+RevokePath, url.Values{})
+	status, _ := post(t, s.URL+RevokePath, url.Values{"client_id": {s.ClientID}, "client_secret": {s.ClientSecret}})
 	assert.Equal(t, 200, status, "no token")
+	status, _ = post(t, s.URL+RevokePath, url.Values{})
+	assert.Equal(t, 403, status, "no client")
 }
 
 // The page comes back for a confidential application only when the scopes are
@@ -414,6 +416,20 @@ func TestRequests(t *testing.T) {
 	assert.Equal(t, "authorization_code", requests[0].Form.Get("grant_type"))
 	assert.Equal(t, "GET "+UserPath, requests[1].Method+" "+requests[1].Path)
 	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
+}
+
+// A handler's own test may call it without a network, and by the older path.
+func TestServeHTTPWithoutBody(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Fail("/api/v2/user", Fault{Status: 503})
+	for _, status := range []int{503, 401} {
+		request, err := http.NewRequest(http.MethodGet, "/api/v2/user", nil)
+		require.NoError(t, err)
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, request)
+		assert.Equal(t, status, answer.Code)
+	}
 }
 
 // Logins go on while the user and the application change.

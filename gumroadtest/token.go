@@ -123,7 +123,7 @@ func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request, form ur
 	if form.Get("token_type_hint") == "refresh_token" && found != nil && found.refresh != value {
 		found = nil
 	}
-	allowed := value == "" || s.authenticate(r, form)
+	allowed := s.authenticate(r, form)
 	if allowed && found != nil {
 		found.revoked = true
 	}
@@ -193,6 +193,9 @@ func bearer(r *http.Request, form url.Values) string {
 // for any method, and of a JSON object. A body that is none of these has none.
 func readForm(r *http.Request) url.Values {
 	form := r.URL.Query()
+	if r.Body == nil {
+		return form
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
 		return form

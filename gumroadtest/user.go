@@ -81,7 +81,7 @@ func (s *Server) serveUser(w http.ResponseWriter, r *http.Request, form url.Valu
 
 	if !valid {
 		description := invalidToken.description
-		if token != nil {
+		if token != nil && token.revoked && token.access == bearer(r, form) {
 			description = "The access token was revoked"
 		}
 		invalidToken.challenge(w, description)
@@ -115,15 +115,15 @@ func (u User) answer(scopes []string) map[string]any {
 		}
 	}
 	if !u.OldPicture {
-		answer["profile_picture_url"] = u.Picture
+		answer["profile_picture_url"] = orNull(u.Picture)
 	}
 	if all {
 		answer["currency_type"] = "usd"
-		answer["profile_url"] = u.Picture
+		answer["profile_url"] = orNull(u.Picture)
 		answer["email"] = orNull(u.Email)
 	}
 	if slices.Contains(scopes, gumroad.ScopeViewProfile) {
-		answer["display_name"] = cmp.Or(u.Name, u.Username, u.Email)
+		answer["display_name"] = orNull(cmp.Or(u.Name, u.Username, u.Email))
 	}
 	return answer
 }
