@@ -293,7 +293,7 @@ func faults() []fault {
 
 		// A user's answer that names nobody.
 		{name: "an empty object", answer: faultObject("{}"), revoked: true},
-		{name: "success false with a user beside it", answer: faultObject(`{"success":false,"message":"The user was not found.","user":{"id":"1"}}`), revoked: true},
+		{name: "success false with a user beside it", answer: faultObject(`{"success":false,"message":"The user was not found.","user":{"id":"1"}}`)},
 		{name: "success false in other words", answer: faultObject(`{"success":"false","user":{"id":"1"}}`), revoked: true},
 		{name: "success as a text", answer: faultObject(`{"success":"true","user":{"id":"1"}}`), revoked: true},
 		{name: "success 1", answer: faultObject(`{"success":1,"user":{"id":"1"}}`), revoked: true},

@@ -166,8 +166,12 @@ func (p *Provider) Client() *http.Client {
 
 // BeginAuth returns a [*Session] with the address at Gumroad to send the user
 // to, which carries state, and with the code verifier (RFC 7636) that ties what
-// comes back to this session. It makes no request and returns no error.
+// comes back to this session. It makes no request, and returns an error only for a
+// provider that has no such address, as it was not made with [New].
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
+	if p.authURL == "" {
+		return nil, errors.New("gumroad: beginning the login: the provider has no authorization endpoint; make it with New")
+	}
 	verifier := oauth2.GenerateVerifier()
 	challenge := oauth2.S256ChallengeFromVerifier(verifier)
 	return &Session{
@@ -271,7 +275,8 @@ func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Tok
 
 // do makes the request, whose context has the time limit, and returns the JSON
 // object that Gumroad answered, nil where the answer is empty. Any other status
-// than 200 is an *Error. The error holds none of secrets.
+// than 200, and a success that is false, is an *Error. No error
+// holds one of secrets.
 func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
 	resp, err := p.guardedClient().Do(req)
 	if err != nil {
@@ -279,7 +284,7 @@ func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[s
 	}
 	defer resp.Body.Close()
 	answer, err := readObject(resp.Body)
-	if resp.StatusCode != http.StatusOK || answer["error"] != nil {
+	if resp.StatusCode != http.StatusOK || answer["error"] != nil || answer["success"] == false {
 		description := firstText(answer, "error_description", "message")
 		return nil, newError(doing, resp.StatusCode, firstText(answer, "error"), description, secrets...)
 	}

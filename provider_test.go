@@ -163,6 +163,14 @@ func TestRevocationEndpointIsTheTokenEndpointsNeighbour(t *testing.T) {
 	}
 }
 
+// A browser would take such an address for one of the application's own.
+func TestBeginAuthWithoutEndpoint(t *testing.T) {
+	t.Parallel()
+	session, err := new(gumroad.Provider).BeginAuth("state")
+	assert.Nil(t, session)
+	assertReadable(t, "beginning the login", err)
+}
+
 // What cannot be an address is an error when it is needed.
 func TestUnusableEndpoints(t *testing.T) {
 	t.Parallel()
