@@ -1,6 +1,7 @@
 package gumroadtest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -8,7 +9,9 @@ import (
 
 // Fault is what an endpoint answers in place of the right answer.
 type Fault struct {
-	// Status is the HTTP status; 0 means 200 if there is a Body.
+	// Status is the HTTP status, of three digits; 0 means 200 if there is a Body.
+	// For what is no final status, such as 42 or 100, the answer is a 500 that
+	// says so.
 	Status int
 
 	// ContentType is that of Body; where it is empty, net/http guesses it.
@@ -27,7 +30,8 @@ type Fault struct {
 
 // Fail makes the next answers of the endpoint with this path, such as
 // [TokenPath], these faults, one after the other, after those that are waiting
-// already.
+// already. [Server.Authorize] and [Server.Deny] make no request, so they do not
+// meet those of [AuthorizePath].
 func (s *Server) Fail(path string, faults ...Fault) {
 	if path == "/api/v2/user" {
 		path = UserPath
@@ -65,6 +69,10 @@ func (s *Server) answerFault(w http.ResponseWriter, r *http.Request, path string
 			panic(http.ErrAbortHandler)
 		}
 		return false
+	}
+	if fault.Status != 0 && (fault.Status < 200 || fault.Status > 999) {
+		http.Error(w, fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", fault.Status), http.StatusInternalServerError)
+		return true
 	}
 	if fault.ContentType != "" {
 		w.Header().Set("Content-Type", fault.ContentType)

@@ -16,6 +16,7 @@
 //	the rate limit (429), Gumroad's own faults           Fail answers with them
 //	a login form                                         SetUser's user is always logged in
 //	email and display_name for the scope account         not answered, as recorded; of late Gumroad does
+//	the user for the scope edit_profile alone            403, as Gumroad answers; the recorded engine let it in
 package gumroadtest
 
 import (

@@ -422,8 +422,8 @@ func TestRequests(t *testing.T) {
 func TestServeHTTPWithoutBody(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
-	s.Fail("/api/v2/user", Fault{Status: 503})
-	for _, status := range []int{503, 401} {
+	s.Fail("/api/v2/user", Fault{Status: 503}, Fault{Status: 42}, Fault{Status: 101, Cut: true})
+	for _, status := range []int{503, 500, 500, 401} {
 		request, err := http.NewRequest(http.MethodGet, "/api/v2/user", nil)
 		require.NoError(t, err)
 		answer := httptest.NewRecorder()
