@@ -107,10 +107,12 @@ func advice(status int, code string) string {
 }
 
 // wrap returns err with what was being done. It is an *Error where err says what
-// the token endpoint answered. What err wraps goes on only as far as its text is
-// as short as ours and holds none of secrets.
+// the token endpoint answered. What err wraps goes on only from where all of it
+// is as short as ours and holds none of secrets.
 func wrap(doing string, err error, secrets ...string) error {
-	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
+	// Not with errors.As, which would take what an application's own transport
+	// got from elsewhere for Gumroad's answer.
+	if refused, ok := err.(*oauth2.RetrieveError); ok {
 		var answer struct{ Message string }
 		_ = json.Unmarshal(refused.Body, &answer)
 		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, cmp.Or(refused.ErrorDescription, answer.Message), secrets...)
@@ -124,8 +126,11 @@ func wrap(doing string, err error, secrets ...string) error {
 		return e
 	}
 	text := redact(err.Error(), secrets...)
-	for err != nil && redact(err.Error(), secrets...) != err.Error() {
-		err = errors.Unwrap(err)
+	for link := err; link != nil; link = errors.Unwrap(link) {
+		_, branches := link.(interface{ Unwrap() []error })
+		if branches || redact(link.Error(), secrets...) != link.Error() {
+			err = errors.Unwrap(link)
+		}
 	}
 	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text, err}
 }
@@ -149,6 +154,10 @@ const (
 	// 29 characters, Doorkeeper's codes and tokens have 43.
 	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
 	minToken  = 32
+
+	// A longer one is nothing of Gumroad's, but a code that a visitor made up so
+	// that it takes long to look for.
+	maxSecret = 1024 // bytes
 )
 
 // redact makes text that came from elsewhere fit for an error: on one line,
@@ -159,7 +168,7 @@ func redact(text string, secrets ...string) string {
 			return r
 		}
 		return ' '
-	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
+	}, text)
 	text = hide(text, secrets...)
 	// In one pass, since there may be megabytes of it.
 	var fit strings.Builder
@@ -180,12 +189,15 @@ func redact(text string, secrets ...string) string {
 	return strings.TrimSpace(string(runes))
 }
 
-// hide takes secrets out of text, as they are and as they stand in a form.
+// hide takes secrets out of text, as they are and as they stand in a form and in
+// JSON.
 func hide(text string, secrets ...string) string {
 	var pairs []string
 	for _, secret := range secrets {
-		if secret != "" {
-			pairs = append(pairs, secret, hidden, url.QueryEscape(secret), hidden)
+		if secret != "" && len(secret) <= maxSecret {
+			quoted, _ := json.Marshal(secret)
+			inJSON := string(quoted[1 : len(quoted)-1])
+			pairs = append(pairs, secret, hidden, url.QueryEscape(secret), hidden, inJSON, hidden)
 		}
 	}
 	// At once, since a short one can be a part of hidden.

@@ -311,4 +311,13 @@ func TestCallbackOfAVisitorsMaking(t *testing.T) {
 	})
 	require.Error(t, err)
 	assert.True(t, strings.HasPrefix(asError(t, err).Description, "ba[hidden] [hidden][hidden]"), err)
+
+	// One that is too long for a code is not looked for, as that takes a time that
+	// grows with the length of both. What is told of it is short all the same.
+	code := strings.Repeat("a b ", 300)
+	_, err = (&gumroad.Session{}).Authorize(answering(t), url.Values{
+		"code": {code}, "error": {"server_error"}, "error_description": {code},
+	})
+	require.Error(t, err)
+	assert.Equal(t, code[:239]+"…", asError(t, err).Description)
 }
