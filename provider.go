@@ -16,10 +16,7 @@ package gumroad
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,10 +36,6 @@ const (
 // dialling to the last byte of the answer. An HTTPClient with a shorter Timeout
 // shortens it. A login is two requests.
 const RequestTimeout = 20 * time.Second
-
-// maxAnswer is the most bytes that are read of one answer. A seller's answer
-// lists every product: 50,000 of them take 1.5 MB.
-const maxAnswer = 8 << 20
 
 // The scopes that Gumroad documents for applications, at
 // https://gumroad.com/api.
@@ -250,18 +243,10 @@ func (p *Provider) config() *oauth2.Config {
 	}
 }
 
-// guardedClient returns a copy of the client that follows no redirect, so that
-// nothing confidential reaches another address than the provider's own.
-func (p *Provider) guardedClient() *http.Client {
-	client := *goth.HTTPClientWithFallBack(p.HTTPClient)
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
-}
-
 // retrieve has get ask the token endpoint, and checks what comes back. The error
 // holds none of secrets.
 func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Token, error), secrets ...string) (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient()), RequestTimeout)
+	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient(maxTokenAnswer)), RequestTimeout)
 	defer cancel()
 	token, err := get(ctx)
 	if err == nil && !token.Valid() {
@@ -278,7 +263,7 @@ func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Tok
 // than 200, and a success that is false, is an *Error. No error
 // holds one of secrets.
 func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
-	resp, err := p.guardedClient().Do(req)
+	resp, err := p.guardedClient(maxAnswer).Do(req)
 	if err != nil {
 		return nil, wrap(doing, err, secrets...)
 	}
@@ -292,42 +277,4 @@ func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[s
 		return nil, wrap(doing, err, secrets...)
 	}
 	return answer, nil
-}
-
-// readObject reads one JSON object and nothing after it, or nothing at all.
-func readObject(body io.Reader) (map[string]any, error) {
-	limited := &io.LimitedReader{R: body, N: maxAnswer + 1}
-	decoder := json.NewDecoder(limited)
-	// An id that comes as a number must keep all its digits.
-	decoder.UseNumber()
-	var value any
-	err := decoder.Decode(&value)
-	object, isObject := value.(map[string]any)
-	switch {
-	case err == io.EOF && limited.N > 0:
-		return nil, nil
-	case err == nil && !isObject:
-		return nil, errors.New("not a JSON object")
-	case err == nil:
-		if _, err = decoder.Token(); err == nil {
-			err = errors.New("more than one JSON value")
-		}
-	}
-	if limited.N <= 0 {
-		return nil, fmt.Errorf("an answer of more than %d bytes", maxAnswer)
-	}
-	if err != io.EOF {
-		return nil, err
-	}
-	return object, nil
-}
-
-// firstText returns the first of the fields that is a string and not empty.
-func firstText(object map[string]any, fields ...string) string {
-	for _, field := range fields {
-		if text, _ := object[field].(string); text != "" {
-			return text
-		}
-	}
-	return ""
 }

@@ -107,9 +107,10 @@ func (s *Session) String() string { return s.Marshal() }
 // UnmarshalSession reads a session that [Session.Marshal] wrote: one JSON object
 // and nothing after it, or else it returns an error.
 func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
-	// A pointer to a pointer, so that null can be told from an object.
-	var s *Session
-	if err := json.Unmarshal([]byte(data), &s); err != nil || s == nil {
+	s := &Session{}
+	err := json.Unmarshal([]byte(data), s)
+	// null is no error for encoding/json.
+	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
 		// The cause is left out, as it quotes from the session.
 		return nil, errors.New("gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again")
 	}

@@ -43,6 +43,13 @@ func Test_String(t *testing.T) {
 	assert.Equal(t, s.Marshal(), s.String())
 }
 
+// A cookie has little room.
+func TestMarshalIsShort(t *testing.T) {
+	t.Parallel()
+	s := &gumroad.Session{AuthURL: "/foo?a=1&b=2", CodeVerifier: verifier}
+	assert.Contains(t, s.Marshal(), s.AuthURL)
+}
+
 func Test_SessionFromJSON(t *testing.T) {
 	t.Parallel()
 	p := gumroad.New(clientKey, secret, callbackURL)
@@ -153,16 +160,16 @@ func sentBack(t *testing.T, name string) url.Values {
 func TestAuthorizeWithACallbackThatSaysNo(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name              string
-		callback          url.Values
-		code, description string
-		denied            bool
+		name                      string
+		callback                  url.Values
+		code, description, advice string
+		denied                    bool
 	}{
 		{"denied", sentBack(t, "authorize_denied/click Deny"),
-			"access_denied", "The resource owner or authorization server denied the request.", true},
+			"access_denied", "The resource owner or authorization server denied the request.", "the user said no", true},
 		{"invalid scope", sentBack(t, "authorize_invalid_scope/POST"),
-			"invalid_scope", "The requested scope is invalid, unknown, or malformed.", false},
-		{"server error", url.Values{"error": {"server_error"}}, "server_error", "", false},
+			"invalid_scope", "The requested scope is invalid, unknown, or malformed.", "check the scopes", false},
+		{"server error", url.Values{"error": {"server_error"}}, "server_error", "", "", false},
 	} {
 		for _, withCode := range []bool{false, true} {
 			if withCode {
@@ -179,6 +186,7 @@ func TestAuthorizeWithACallbackThatSaysNo(t *testing.T) {
 			assert.Equal(t, test.code, answered.Code)
 			assert.Equal(t, test.description, answered.Description)
 			assert.ErrorContains(t, err, test.description)
+			assert.ErrorContains(t, err, test.advice)
 			assert.Equal(t, &gumroad.Session{AuthURL: "/foo", CodeVerifier: verifier}, s)
 		}
 	}
