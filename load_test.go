@@ -69,11 +69,12 @@ func (g *loadGumroad) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"error":"invalid_grant"}`)
 }
 
-// Logins do not get in each other's way: each ends with its own user, after two
-// requests to Gumroad. The connections are used again where the client's
-// transport keeps as many as are busy at a time; http.DefaultTransport keeps two.
+// Logins at one time do not get in each other's way: each ends with its own user,
+// after two requests to Gumroad. The connections are used again where the
+// client's transport keeps as many as are busy at a time; http.DefaultTransport
+// keeps two.
 func TestLoad(t *testing.T) {
-	const logins, workers = 2000, 64
+	const logins, connectionsAtATime = 2000, 64
 	goroutines := runtime.NumGoroutine()
 	gumroad := &loadGumroad{grants: map[string]loadGrant{}, tokens: map[string]string{}, requests: map[string]int{}}
 	server := httptest.NewUnstartedServer(gumroad)
@@ -84,7 +85,7 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	server.Start()
-	transport := &http.Transport{MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers}
+	transport := &http.Transport{MaxIdleConnsPerHost: connectionsAtATime, MaxConnsPerHost: connectionsAtATime}
 	client := &http.Client{Transport: transport}
 	// As in two replicas of an application.
 	began, ended := faultReal.provider(server.URL, client), faultReal.provider(server.URL, client)
@@ -123,22 +124,18 @@ func TestLoad(t *testing.T) {
 	}
 
 	var work sync.WaitGroup
-	queue, failures := make(chan string), make(chan error, logins)
-	for range workers {
+	start, failures := make(chan struct{}), make(chan error, logins)
+	for i := range logins {
 		work.Add(1)
 		go func() {
 			defer work.Done()
-			for id := range queue {
-				if err := login(id); err != nil {
-					failures <- err
-				}
+			<-start
+			if err := login(strconv.Itoa(1000000000000 + i)); err != nil {
+				failures <- err
 			}
 		}()
 	}
-	for i := range logins {
-		queue <- strconv.Itoa(1000000000000 + i)
-	}
-	close(queue)
+	close(start)
 	work.Wait()
 	close(failures)
 	for err := range failures {
@@ -150,9 +147,9 @@ func TestLoad(t *testing.T) {
 		assert.Equal(t, 2, requests, "requests for user %s", user)
 	}
 	assert.Zero(t, gumroad.stray)
-	// One a worker, and a few more where the machine is so busy that net/http
-	// gives one up; without reuse it would be one a request.
-	assert.LessOrEqual(t, int(connections.Load()), 4*workers, "connections for %d requests", 2*logins)
+	// A few more where the machine is so busy that net/http gives one up; without
+	// reuse it would be one a request.
+	assert.LessOrEqual(t, int(connections.Load()), 4*connectionsAtATime, "connections for %d requests", 2*logins)
 	transport.CloseIdleConnections()
 	server.Close()
 	faultNothingRuns(t, goroutines)
