@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -49,18 +50,37 @@ func newApp(provider *gumroad.Provider, base, sessionSecret string, test bool) *
 	for _, name := range []string{"style.css", "icon.svg"} {
 		router.Path("/"+name).Methods("GET", "HEAD").Handler(serveFile(name))
 	}
-	router.NotFoundHandler = a.page(func(http.ResponseWriter, *http.Request) error { return notFound })
-	router.MethodNotAllowedHandler = a.page(func(http.ResponseWriter, *http.Request) error { return notAllowed })
-	a.Handler = router
+	nowhere := a.page(func(http.ResponseWriter, *http.Request) error { return notFound })
+	router.NotFoundHandler = nowhere
+	router.MethodNotAllowedHandler = a.page(func(w http.ResponseWriter, r *http.Request) error {
+		allowed := "GET, HEAD"
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			allowed = "POST"
+		}
+		w.Header().Set("Allow", allowed)
+		return notAllowed
+	})
+	a.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// pat would redirect to the path without the dots and slashes too many,
+		// unescaped: browsers take "/\host" for the address of another host.
+		if r.URL.Path != path.Clean(r.URL.Path) {
+			nowhere.ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 	return a
 }
 
 func (a *app) secure() bool { return strings.HasPrefix(a.base, "https://") }
 
 // providerName returns the provider in the path. pat adds it to the query, after
-// what a link may have there.
+// what a link may have there, and a link may have more there than can be read.
 func providerName(r *http.Request) string {
 	names := r.URL.Query()[":provider"]
+	if len(names) == 0 {
+		return ""
+	}
 	return names[len(names)-1]
 }
 
@@ -70,12 +90,11 @@ func (a *app) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, errNoLogin) {
 		return err
 	}
-	a.render(w, http.StatusOK, "start.html", view{
-		Title:   "Log in with Gumroad",
-		Notice:  notices[r.URL.Query().Get("done")],
-		Scopes:  asked,
-		Profile: profileOf(l),
-	})
+	v := view{Title: "Log in with Gumroad", Scopes: asked, Profile: profileOf(l)}
+	if v.Profile == nil {
+		v.Notice = farewells[r.URL.Query().Get("done")]
+	}
+	a.render(w, http.StatusOK, "start.html", v)
 	return nil
 }
 
@@ -118,11 +137,11 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) error {
 	if err := a.store.LogOut(r.Context(), a.loginID(r)); err != nil {
 		return err
 	}
-	id, before, err := a.store.LogIn(r.Context(), account{User: user, Fetched: time.Now()})
+	id, before, err := a.store.LogIn(r.Context(), newAccount(user))
 	if err != nil {
 		return err
 	}
-	// Gumroad's tokens do not expire, so none is left behind.
+	// Gumroad's tokens do not expire, so none is left behind on purpose.
 	if before.User.AccessToken != "" {
 		if err := a.provider.RevokeToken(r.Context(), before.User.AccessToken); err != nil {
 			log.Print(err)
@@ -157,10 +176,16 @@ func (a *app) refetch(w http.ResponseWriter, r *http.Request) error {
 			RefreshToken: kept.User.RefreshToken,
 			ExpiresAt:    kept.User.ExpiresAt,
 		})
-		if err == nil {
-			kept.User, kept.Fetched = user, time.Now()
+		if err != nil {
+			return err
 		}
-		return err
+		if user.UserID != kept.User.UserID {
+			return errors.New("fetching the profile again: it is another user's")
+		}
+		refreshed := kept.Refreshed
+		*kept = newAccount(user)
+		kept.Refreshed = refreshed
+		return nil
 	})
 	if err != nil {
 		return a.tokenProblem(w, r, err)
@@ -214,11 +239,10 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// cookieName is the name of the cookie with the login's id. A browser lets no
-// other host set one whose name begins with __Host-.
+// cookieName is the name of the cookie with the login's id.
 func (a *app) cookieName() string {
 	if a.secure() {
-		return "__Host-session"
+		return hostPrefix + "session"
 	}
 	return "session"
 }

@@ -15,6 +15,7 @@ import (
 
 	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
+	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -68,7 +69,10 @@ func TestCookies(t *testing.T) {
 				assert.Empty(t, c.Domain, c.Name)
 			}
 			assert.LessOrEqual(t, gothic.MaxAge, 15*60)
-			assert.Equal(t, scheme == "https", strings.HasPrefix(session.Name, "__Host-"))
+			for _, c := range []*http.Cookie{gothic, session} {
+				assert.Equal(t, scheme == "https", strings.HasPrefix(c.Name, "__Host-"), c.Name)
+				assert.True(t, scheme == "http" || c.Path == "/", c.Name)
+			}
 			assert.Less(t, len(session.Value), 50, "a random id and nothing else")
 		})
 	}
@@ -205,6 +209,42 @@ func TestRefetch(t *testing.T) {
 	require.Equal(t, http.StatusOK, page.StatusCode)
 	require.Contains(t, page.body, "Jonathan Smith")
 	require.Contains(t, page.body, "as Gumroad has it now")
+}
+
+// Nobody becomes somebody else in the middle of a login.
+func TestRefetchGivesAnotherUser(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	s.gumroad.Fail(gumroadtest.UserPath, gumroadtest.Fault{Body: `{"success":true,"user":{"id":"1","name":"Mallory"}}`})
+	require.Equal(t, http.StatusBadGateway, ann.post("/profile/refetch").StatusCode)
+	require.Contains(t, ann.get("/profile").body, "John Smith")
+}
+
+// Who waits behind a Gumroad that hangs gives up when the browser does.
+func TestTurnEndsWithTheRequest(t *testing.T) {
+	m := newMemory()
+	id, _, err := m.LogIn(context.Background(), newAccount(goth.User{UserID: "42"}))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	err = m.Update(context.Background(), id, func(*account) error {
+		cancel()
+		require.ErrorIs(t, m.Update(ctx, id, func(*account) error { return nil }), context.Canceled)
+		_, _, err := m.LogIn(ctx, newAccount(goth.User{UserID: "42"}))
+		return err
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, m.Update(context.Background(), id, func(*account) error { return nil }), "the turn is free again")
+}
+
+// A link cannot have the application say what did not happen.
+func TestNoticesOfALink(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	require.NotContains(t, ann.get("/?done=refreshed").body, "There is a new token")
+	ann.logIn()
+	require.NotContains(t, ann.get("/profile?done=disconnected").body, "You are disconnected")
+	require.NotContains(t, ann.get("/?done=loggedout").body, "You are logged out")
 }
 
 func TestRefresh(t *testing.T) {
@@ -419,19 +459,31 @@ func TestChangesNeedPost(t *testing.T) {
 	for _, path := range []string{"/auth/gumroad", "/profile/refetch", "/token/refresh", "/disconnect", "/logout"} {
 		page := ann.get(path)
 		require.Equal(t, http.StatusMethodNotAllowed, page.StatusCode, path)
+		require.Equal(t, "POST", page.Header.Get("Allow"))
 		require.Contains(t, page.body, `href="/"`)
 	}
 	require.Equal(t, http.StatusOK, ann.get("/profile").StatusCode)
+	require.Equal(t, "GET, HEAD", ann.post("/profile").Header.Get("Allow"))
 }
 
 func TestNoSuchPage(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
 	for _, page := range []answer{ann.get("/profiles"), ann.get("/profile/x"), ann.get("/nowhere"), ann.get("/templates/start.html"),
-		ann.post("/auth/other"), ann.get("/auth/other/callback?code=x&state=y")} {
+		ann.post("/auth/other"), ann.get("/auth/other/callback?code=x&state=y"),
+		// Some of these lead to another host once they are made clean.
+		ann.get("//%5Cevil.example/x"), ann.get("//%09/evil.example/.."), ann.get("//evil.example"), ann.get("/./profile")} {
 		require.Equal(t, http.StatusNotFound, page.StatusCode, page.Request.URL.Path)
 		require.Contains(t, page.body, "There is no such page")
 	}
+}
+
+// Newer versions of Go read no query that has this many parameters, not even its
+// beginning.
+func TestCallbackWithManyParameters(t *testing.T) {
+	s := newTestSite(t)
+	page := s.visitor().get("/auth/gumroad/callback?" + strings.Repeat("a&", 20_000))
+	require.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound}, page.StatusCode)
 }
 
 func TestGumroadDown(t *testing.T) {
@@ -518,6 +570,10 @@ func TestProfilePage(t *testing.T) {
 	}{
 		"nothing but an id": {gumroadtest.User{ID: "42"},
 			[]string{"Gumroad user 42", "Not given"}, []string{"@", "<img src=\"\"", "not confirmed"}},
+		"a name of blanks": {gumroadtest.User{ID: "42", Name: "  "},
+			[]string{"<h1>Gumroad user 42</h1>"}, nil},
+		"a Twitter handle that looks like the page's": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "gumroad"},
+			[]string{">Ann<"}, []string{"@gumroad"}},
 		"a Twitter handle is no username": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "ann_tweets"},
 			[]string{">Ann<"}, []string{"ann_tweets"}},
 		"markup": {gumroadtest.User{ID: "42", Name: "<script>alert(1)</script>", Bio: `"><img src=x onerror=alert(1)>`, Picture: "javascript:alert(1)"},
@@ -541,6 +597,30 @@ func TestProfilePage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// In the older form of the address there may be no username.
+func TestUsernameOfTheOlderForm(t *testing.T) {
+	s := newTestSite(t)
+	for address, has := range map[string]bool{"https://gumroad.com/ann": true, "https://gumroad.com/42": false} {
+		s.gumroad.Fail(gumroadtest.UserPath, gumroadtest.Fault{Body: `{"success":true,"user":{"id":"42","twitter_handle":"gumroad","url":"` + address + `"}}`})
+		page := s.visitor().logIn()
+		require.Contains(t, page.body, `rel="noreferrer"`)
+		require.Equal(t, has, strings.Contains(page.body, "@ann"), page.body)
+		require.NotContains(t, page.body, "@gumroad")
+	}
+}
+
+// Gumroad lists all products of a user, which are no use here.
+func TestKeepsNoProducts(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	ann.post("/profile/refetch")
+	kept, err := s.app.store.Login(context.Background(), ann.cookie("session"))
+	require.NoError(t, err)
+	require.Empty(t, kept.User.RawData)
+	require.Equal(t, "https://sailorjohn.gumroad.com", kept.Page)
 }
 
 func TestProfileOfForeignPage(t *testing.T) {

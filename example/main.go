@@ -76,7 +76,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	case <-ctx.Done():
 	}
 	// Whoever is in the middle of a login gets an answer still.
-	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	patience, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
 		return fmt.Errorf("stopping: %w", err)
@@ -113,13 +113,19 @@ func readConfig(getenv func(string) string) (config, error) {
 	if given := getenv("BASE_URL"); given != "" {
 		u, err := url.Parse(given)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
-			(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
+			(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || !goodPort(u) {
 			return cfg, fmt.Errorf("BASE_URL is %q: want only a scheme and a host, such as https://login.example.com", given)
 		}
 		cfg.baseURL = origin(u.Scheme, u.Host)
 		cfg.listen = ":" + cfg.port
 	}
 	return cfg, nil
+}
+
+// goodPort reports whether the address has a port that there is, or none.
+func goodPort(u *url.URL) bool {
+	_, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil || (u.Port() == "" && !strings.HasSuffix(u.Host, ":"))
 }
 
 // origin returns scheme and host as browsers write them.

@@ -32,6 +32,8 @@ func TestConfigErrors(t *testing.T) {
 		"an address without http": {map[string]string{"BASE_URL": "example.com"}, []string{"BASE_URL", "https://login.example.com"}},
 		"an address with a path":  {map[string]string{"BASE_URL": "https://example.com/app"}, []string{"BASE_URL"}},
 		"an address with a query": {map[string]string{"BASE_URL": "https://example.com?x=1"}, []string{"BASE_URL"}},
+		"a port of nowhere":       {map[string]string{"BASE_URL": "https://example.com:65536"}, []string{"BASE_URL"}},
+		"a port left out":         {map[string]string{"BASE_URL": "https://example.com:"}, []string{"BASE_URL"}},
 		"an address of nowhere":   {map[string]string{"BASE_URL": "https://:3000"}, []string{"BASE_URL"}},
 		"another scheme":          {map[string]string{"BASE_URL": "ftp://example.com"}, []string{"BASE_URL"}},
 	} {

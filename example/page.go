@@ -41,13 +41,18 @@ var asked = []scope{
 	{gumroad.ScopeViewProfile, "See your name, bio, picture, email address and products"},
 }
 
-// notices says what was done, by what stands in the address after it.
-var notices = map[string]string{
-	"fetched":      "This is your profile as Gumroad has it now.",
-	"refreshed":    "There is a new token. Gumroad revoked the old one.",
-	"disconnected": "You are disconnected. Gumroad took back what you granted.",
-	"loggedout":    "You are logged out.",
-}
+// notices and farewells say what was done, by what stands in the address after
+// it, on the profile and on the start page.
+var (
+	notices = map[string]string{
+		"fetched":   "This is your profile as Gumroad has it now.",
+		"refreshed": "There is a new token. Gumroad revoked the old one.",
+	}
+	farewells = map[string]string{
+		"disconnected": "You are disconnected. Gumroad revoked the token, and nothing is kept here.",
+		"loggedout":    "You are logged out.",
+	}
+)
 
 // profile is what the pages may show of a login.
 type profile struct {
@@ -64,20 +69,18 @@ func profileOf(l login) *profile {
 	}
 	p := &profile{
 		ID:        l.User.UserID,
-		Name:      l.User.Name,
+		Name:      strings.TrimSpace(l.User.Name),
 		Bio:       l.User.Description,
 		Email:     l.User.Email,
 		Began:     l.Began,
 		Fetched:   l.Fetched,
 		Refreshed: l.Refreshed,
 	}
-	answer, _ := l.User.RawData["user"].(map[string]any)
-	address, _ := answer["url"].(string)
-	if u, err := url.Parse(address); err == nil && u.Scheme == "https" && strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
+	if u, err := url.Parse(l.Page); err == nil && u.Scheme == "https" && strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
 		p.Page = u
 	}
 	// The nickname is the Twitter handle where there is no username.
-	if p.Page != nil && (strings.HasPrefix(p.Page.Host, l.User.NickName+".") || p.Page.Path == "/"+l.User.NickName) {
+	if p.Page != nil && (p.Page.Host == l.User.NickName+".gumroad.com" || p.Page.Host+p.Page.Path == "gumroad.com/"+l.User.NickName) {
 		p.Username = l.User.NickName
 	}
 	// html/template would refuse a picture that comes inside its address.

@@ -38,15 +38,43 @@ func newGothicStore(secret string, secure bool) sessions.Store {
 		SameSite: http.SameSiteLaxMode, // Strict would not come back from Gumroad
 	}
 	cookies.MaxAge(int(gumroadTime.Seconds()))
+	if secure {
+		cookies.Options.Path = "/"
+		return hostStore{cookies}
+	}
 	return cookies
 }
+
+// hostStore is a CookieStore whose cookies a neighbouring host cannot set, so that
+// nobody is led into finishing somebody else's login. https only.
+type hostStore struct{ *sessions.CookieStore }
+
+func (s hostStore) Get(r *http.Request, name string) (*sessions.Session, error) {
+	return s.CookieStore.Get(r, hostPrefix+name)
+}
+
+func (s hostStore) New(r *http.Request, name string) (*sessions.Session, error) {
+	return s.CookieStore.New(r, hostPrefix+name)
+}
+
+// hostPrefix is what browsers let no other host begin a cookie's name with.
+const hostPrefix = "__Host-"
 
 // account is what is kept of a user. It holds the tokens, so it stays on the
 // server.
 type account struct {
 	User      goth.User
+	Page      string // the address of the user's page at Gumroad
 	Fetched   time.Time
 	Refreshed time.Time // zero if never
+}
+
+// newAccount returns what is kept of a user whom Gumroad has just told us.
+func newAccount(user goth.User) account {
+	answer, _ := user.RawData["user"].(map[string]any)
+	page, _ := answer["url"].(string)
+	user.RawData = nil // it names each product of the user
+	return account{User: user, Page: page, Fetched: time.Now()}
 }
 
 // login is an account and since when a browser is logged in to it.
@@ -97,24 +125,37 @@ type memoryLogin struct {
 }
 
 type memoryUser struct {
-	turn    sync.Mutex // of whoever changes the account, taken before mu
-	account account    // guarded by mu
+	turn    chan struct{} // has room for whoever changes the account; comes before mu
+	account account       // guarded by mu
+}
+
+// take waits for the user's turn, as long as ctx lets it.
+func (u *memoryUser) take(ctx context.Context) (release func(), err error) {
+	select {
+	case u.turn <- struct{}{}:
+		return func() { <-u.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func newMemory() *memory {
 	return &memory{logins: map[string]memoryLogin{}, users: map[string]*memoryUser{}}
 }
 
-func (m *memory) LogIn(_ context.Context, a account) (string, account, error) {
+func (m *memory) LogIn(ctx context.Context, a account) (string, account, error) {
 	m.mu.Lock()
 	user := m.users[a.User.UserID]
 	if user == nil {
-		user = &memoryUser{}
+		user = &memoryUser{turn: make(chan struct{}, 1)}
 		m.users[a.User.UserID] = user
 	}
 	m.mu.Unlock()
-	user.turn.Lock()
-	defer user.turn.Unlock()
+	release, err := user.take(ctx)
+	if err != nil {
+		return "", account{}, err
+	}
+	defer release()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -181,8 +222,11 @@ func (m *memory) inTurn(ctx context.Context, id string, do func(*memoryUser, acc
 	if user == nil {
 		return errNoLogin
 	}
-	user.turn.Lock()
-	defer user.turn.Unlock()
+	release, err := user.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	l, err := m.Login(ctx, id) // it may be over by now
 	if err != nil {
 		return err
