@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,7 +15,8 @@ type Fault struct {
 	// says so.
 	Status int
 
-	// ContentType is that of Body; where it is empty, net/http guesses it.
+	// ContentType is that of Body. Where it is empty, a Body that begins like a
+	// JSON object is JSON, and net/http guesses what another one is.
 	ContentType string
 	Body        string
 
@@ -22,9 +24,8 @@ type Fault struct {
 	// right answer follow.
 	Delay time.Duration
 
-	// Cut breaks the connection off, after Status and Body where there are any
-	// and before the end of the answer. Where there is neither, mind that
-	// net/http repeats a GET whose connection it used before.
+	// Cut breaks the connection off, after Status and Body where there are any,
+	// or else in the middle of the header.
 	Cut bool
 }
 
@@ -66,13 +67,23 @@ func (s *Server) answerFault(w http.ResponseWriter, r *http.Request, path string
 	}
 	if fault.Status == 0 && fault.Body == "" {
 		if fault.Cut {
+			// Not before it: net/http would repeat a GET on a connection that it
+			// used before, and nobody would notice.
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+				conn.Close()
+			}
 			panic(http.ErrAbortHandler)
 		}
 		return false
 	}
 	if fault.Status != 0 && (fault.Status < 200 || fault.Status > 999) {
-		http.Error(w, fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", fault.Status), http.StatusInternalServerError)
+		message := fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", fault.Status)
+		writeJSON(w, http.StatusInternalServerError, map[string]any{"message": message})
 		return true
+	}
+	if fault.ContentType == "" && strings.HasPrefix(strings.TrimSpace(fault.Body), "{") {
+		fault.ContentType = "application/json; charset=utf-8"
 	}
 	if fault.ContentType != "" {
 		w.Header().Set("Content-Type", fault.ContentType)

@@ -169,7 +169,12 @@ const maxRequests = 10_000
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
+	requests := slices.Clone(s.requests)
+	for i, r := range requests {
+		requests[i].Header = r.Header.Clone()
+		requests[i].Form = url.Values(http.Header(r.Form).Clone())
+	}
+	return requests
 }
 
 // ServeHTTP answers as Gumroad does, so that a program can have the server under

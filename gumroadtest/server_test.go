@@ -355,12 +355,11 @@ func TestFaults(t *testing.T) {
 	defer s.Close()
 	p := s.Provider(callbackURL)
 	session := loggedIn(t, s, p)
-	// Over a connection that was used before, net/http would repeat a GET.
-	p.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	before := len(s.Requests())
 	s.Fail(UserPath,
 		Fault{Status: 429, Body: "slow down"},
-		Fault{Body: `{"success":false,"message":"Not today."}`, ContentType: "application/json"},
+		Fault{Body: `{"success":false,"message":"Not today."}`},
+		Fault{Status: 42},
 		Fault{Cut: true},
 		Fault{Body: `{"success":true,`, Cut: true},
 		Fault{Delay: time.Nanosecond},
@@ -372,14 +371,38 @@ func TestFaults(t *testing.T) {
 	_, err = p.FetchUser(session)
 	require.ErrorContains(t, err, "Not today.")
 	_, err = p.FetchUser(session)
-	require.ErrorIs(t, err, io.EOF)
+	require.ErrorContains(t, err, "has the status 42")
+	_, err = p.FetchUser(session)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	_, err = p.FetchUser(session)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	for range 2 {
 		_, err = p.FetchUser(session)
 		require.NoError(t, err, "the faults are over")
 	}
-	assert.Len(t, s.Requests(), before+6)
+	assert.Len(t, s.Requests(), before+7)
+
+	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, Fault{Status: 400, Body: "error=invalid_client", ContentType: "application/x-www-form-urlencoded"})
+	for _, code := range []string{"invalid_grant", "invalid_client"} {
+		_, err = p.RefreshToken(session.RefreshToken)
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, code, refused.Code)
+	}
+}
+
+func TestUsersWithoutAnID(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	ids := map[string]bool{}
+	for _, user := range []User{{Name: "Ann"}, {Name: "Bob"}, {Username: "bob"}, {Email: "bob@example.com"}, {}} {
+		s.SetUser(user)
+		fetched, err := p.FetchUser(loggedIn(t, s, p))
+		require.NoError(t, err)
+		require.Regexp(t, `^\d+$`, fetched.UserID)
+		ids[fetched.UserID] = true
+	}
+	assert.Len(t, ids, 5)
 }
 
 func TestDelayEndsWithTheClientAndWithTheServer(t *testing.T) {
@@ -414,6 +437,10 @@ func TestRequests(t *testing.T) {
 	require.Len(t, requests, 2)
 	assert.Equal(t, "POST "+TokenPath, requests[0].Method+" "+requests[0].Path)
 	assert.Equal(t, "authorization_code", requests[0].Form.Get("grant_type"))
+	requests[0].Form.Set("grant_type", "mine")
+	requests[0].Header.Set("Accept", "mine")
+	assert.Equal(t, "authorization_code", s.Requests()[0].Form.Get("grant_type"))
+	assert.NotEqual(t, "mine", s.Requests()[0].Header.Get("Accept"))
 	assert.Equal(t, "GET "+UserPath, requests[1].Method+" "+requests[1].Path)
 	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/md5"
 	"encoding/base64"
+	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,7 +17,8 @@ import (
 // null or left out, as Gumroad does for what a user did not fill in.
 type User struct {
 	// ID is the identity: digits, fixed at sign-up. Users with the same ID are
-	// the same user, as they were and as they are.
+	// the same user, as they were and as they are. Where it is empty one is made
+	// from Username, Email and Name.
 	ID string
 
 	// AlternateID is the user_id, which Gumroad documents as not used. Where it
@@ -49,6 +52,10 @@ type User struct {
 // follow are that user's, and tokens of before stay with their user; one with
 // the same ID shows the new profile from now on.
 func (s *Server) SetUser(user User) {
+	if user.ID == "" {
+		sum := md5.Sum([]byte(user.Username + "\n" + user.Email + "\n" + user.Name))
+		user.ID = fmt.Sprint(binary.BigEndian.Uint64(sum[:]))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = user.ID
