@@ -93,17 +93,17 @@ func newError(doing string, status int, code, description string, secrets ...str
 func advice(status int, code string) string {
 	switch {
 	case code == "access_denied":
-		return "the user said no"
+		return "the user said no, and may start again"
 	case code == "invalid_grant":
 		return "the user must log in again"
 	case code == "invalid_client", code == "unauthorized_client":
 		return "check the client key and the secret"
 	case code == "invalid_scope":
 		return "check the scopes that the application asks for"
-	case status == http.StatusTooManyRequests, status >= 500:
+	case status == 0, status == http.StatusOK, status == http.StatusTooManyRequests, status >= 500:
 		return "try again later"
 	}
-	return ""
+	return "check how the provider is set up"
 }
 
 // wrap returns err with what was being done. It is an *Error where err says what
@@ -132,7 +132,7 @@ func wrap(doing string, err error, secrets ...string) error {
 			err = errors.Unwrap(link)
 		}
 	}
-	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text, err}
+	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (check the connection, or try again later)", err}
 }
 
 // failure is an error with a text of its own in place of its cause's.

@@ -709,6 +709,7 @@ func faultCheck(t *testing.T, err error, secrets faultSecrets) {
 	t.Helper()
 	require.Error(t, err)
 	assert.True(t, strings.HasPrefix(err.Error(), "gumroad: "), "begins otherwise: %.40q", err)
+	assert.Regexp(t, `(\((try|check|ask for|the user) .*\)|; let the user start again)$`, err.Error(), "says what to do")
 	assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "more than one line, or unprintable: %q", err)
 	faultCheckText(t, "the error", fmt.Sprintf("%+v", err), secrets)
 	for link := err; link != nil; link = errors.Unwrap(link) {

@@ -243,7 +243,7 @@ func TestFetchUserWithoutSuccess(t *testing.T) {
 		status       int
 		answer, says string
 	}{
-		{http.StatusOK, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 200 OK: The user was not found."},
+		{http.StatusOK, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 200 OK: The user was not found. (try again later)"},
 		{http.StatusNotFound, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 404 Not Found: The user was not found."},
 		{http.StatusInternalServerError, `{"success":true,"user":{"id":"1"}}`, "Gumroad answered 500 Internal Server Error"},
 		{http.StatusCreated, `{"success":true,"user":{"id":"1"}}`, "Gumroad answered 201 Created"},
