@@ -10,6 +10,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,12 +33,7 @@ import (
 func TestWalk(t *testing.T) {
 	chromium := findChromium(t)
 	program := build(t)
-	pictures := os.Getenv("BROWSERTEST_ARTIFACTS")
-	if pictures == "" {
-		pictures = t.TempDir()
-	} else if err := os.MkdirAll(pictures, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	pictures := folder(t)
 	for _, screen := range []struct {
 		name   string
 		width  int64
@@ -99,6 +96,42 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// With a key and a secret the browser goes to gumroad.com, which is not there: a
+// stand-in sends it back, and nobody answers the application.
+func TestGumroadDown(t *testing.T) {
+	chromium := findChromium(t)
+	gumroad := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		http.Redirect(w, r, query.Get("redirect_uri")+"?code=code&state="+url.QueryEscape(query.Get("state")), http.StatusFound)
+	}))
+	defer gumroad.Close()
+	nobody := httptest.NewServer(nil)
+	nobody.Close()
+	base := start(t, build(t), "GUMROAD_KEY=key", "GUMROAD_SECRET=secret", "HTTPS_PROXY="+nobody.URL)
+	v := open(t, chromium, filepath.Join(folder(t), "gumroad-down-"),
+		chromedp.Flag("host-resolver-rules", "MAP gumroad.com "+gumroad.Listener.Addr().String()),
+		chromedp.Flag("ignore-certificate-errors", true))
+
+	v.visit(base)
+	v.sees("01-start", 200, "An application of its own")
+	v.click("Continue with Gumroad")
+	v.sees("02-down", 502, "Gumroad is not answering")
+	v.click("Back to the start")
+	v.sees("03-start", 200, "Log in with your Gumroad account")
+}
+
+// folder returns where the pictures go.
+func folder(t *testing.T) string {
+	pictures := os.Getenv("BROWSERTEST_ARTIFACTS")
+	if pictures == "" {
+		return t.TempDir()
+	}
+	if err := os.MkdirAll(pictures, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return pictures
+}
+
 // findChromium returns the browser's path, or skips the test.
 func findChromium(t *testing.T) string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
@@ -125,9 +158,9 @@ var address = regexp.MustCompile(`http://\S+`)
 
 // start runs the program on a free port, and returns the address that it says to
 // open. When the test is over, Ctrl-C must end it well.
-func start(t *testing.T, program string) string {
+func start(t *testing.T, program string, env ...string) string {
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "PORT=0", "BASE_URL=", "GUMROAD_KEY=", "GUMROAD_SECRET=")
+	cmd.Env = append(append(os.Environ(), "PORT=0", "BASE_URL=", "GUMROAD_KEY=", "GUMROAD_SECRET="), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -164,7 +197,7 @@ type visitor struct {
 }
 
 // open starts a browser with nothing in it.
-func open(t *testing.T, chromium, pictures string) *visitor {
+func open(t *testing.T, chromium, pictures string, flags ...chromedp.ExecAllocatorOption) *visitor {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium),
 		chromedp.UserDataDir(t.TempDir()),
@@ -173,6 +206,7 @@ func open(t *testing.T, chromium, pictures string) *visitor {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
+	options = append(options, flags...)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
