@@ -21,6 +21,7 @@ import (
 	"github.com/markbates/goth/providers/spotify"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 // The benchmarks have no network in them: every answer is held in memory. What
@@ -33,6 +34,7 @@ const (
 	benchCallback = "https://example.com/auth/callback"
 	benchCode     = "uE-mn4-Hc3LKbEmbfI_ZPV35Yk6XxhrnaxudC7ghWyA"
 	benchState    = "st4te-st4te-st4te-st4te-st4te-st4te-st4te-st"
+	benchVerifier = "CF4rySEMJ3rlHWEjl8BbrK5JcuZs4XXl4uwXSg1OUOf"
 	benchScope    = "view_profile"
 
 	// All get this same answer for a token.
@@ -149,7 +151,9 @@ func benchLogin(p goth.Provider, callback url.Values) (goth.User, error) {
 
 // BenchmarkLogin is one whole login. "floor" makes the same two requests with
 // net/http and encoding/json and does nothing else; "floor+RawData" is the same
-// but for the user's answer, which it decodes whole, as goth.User's RawData has it.
+// but for the user's answer, which it decodes whole, as goth.User's RawData has it,
+// and "floor+RawData+x/oauth2" leaves the first request to x/oauth2, which is as
+// little as a provider with it and with RawData can do.
 func BenchmarkLogin(b *testing.B) {
 	callback := url.Values{"code": {benchCode}, "state": {benchState}}
 	for _, rival := range loginRivals {
@@ -173,16 +177,20 @@ func BenchmarkLogin(b *testing.B) {
 				PictureURL string `json:"profile_url"`
 			} `json:"user"`
 		}
-		err := floorLogin(client, &answer)
+		err := floorLogin(client, floorExchange, &answer)
 		return answer.User.ID, err
 	})
-	benchRival(b, "floor+RawData", answers, func() (string, error) {
-		var answer map[string]any
-		err := floorLogin(client, &answer)
-		user, _ := answer["user"].(map[string]any)
-		id, _ := user["id"].(string)
-		return id, err
-	})
+	withRawData := func(exchange func(*http.Client) (string, error)) func() (string, error) {
+		return func() (string, error) {
+			var answer map[string]any
+			err := floorLogin(client, exchange, &answer)
+			user, _ := answer["user"].(map[string]any)
+			id, _ := user["id"].(string)
+			return id, err
+		}
+	}
+	benchRival(b, "floor+RawData", answers, withRawData(floorExchange))
+	benchRival(b, "floor+RawData+x/oauth2", answers, withRawData(oauth2Exchange))
 }
 
 func benchRival(b *testing.B, name string, answers *inMemory, login func() (id string, err error)) {
@@ -203,33 +211,55 @@ func benchRival(b *testing.B, name string, answers *inMemory, login func() (id s
 	})
 }
 
-// floorLogin decodes the user's answer into answer.
-func floorLogin(client *http.Client, answer any) error {
+// floorExchange returns the access token.
+func floorExchange(client *http.Client) (string, error) {
 	resp, err := client.PostForm("https://api.gumroad.com/oauth/token", url.Values{
 		"grant_type":    {"authorization_code"},
 		"code":          {benchCode},
 		"redirect_uri":  {benchCallback},
 		"client_id":     {benchKey},
 		"client_secret": {benchSecret},
-		"code_verifier": {"CF4rySEMJ3rlHWEjl8BbrK5JcuZs4XXl4uwXSg1OUOf"},
+		"code_verifier": {benchVerifier},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
 	var token struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil {
+	err = json.NewDecoder(resp.Body).Decode(&token)
+	return token.AccessToken, err
+}
+
+// oauth2Exchange is the same by x/oauth2.
+func oauth2Exchange(client *http.Client) (string, error) {
+	config := &oauth2.Config{
+		ClientID:     benchKey,
+		ClientSecret: benchSecret,
+		RedirectURL:  benchCallback,
+		Endpoint:     oauth2.Endpoint{TokenURL: "https://api.gumroad.com/oauth/token", AuthStyle: oauth2.AuthStyleInParams},
+	}
+	token, err := config.Exchange(goth.ContextForClient(client), benchCode, oauth2.VerifierOption(benchVerifier))
+	if err != nil {
+		return "", err
+	}
+	return token.AccessToken, nil
+}
+
+// floorLogin decodes the user's answer into answer.
+func floorLogin(client *http.Client, exchange func(*http.Client) (string, error), answer any) error {
+	token, err := exchange(client)
+	if err != nil {
 		return err
 	}
 	req, err := http.NewRequest(http.MethodGet, "https://api.gumroad.com/v2/user", nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	resp, err = client.Do(req)
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
