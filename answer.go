@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/markbates/goth"
 )
@@ -38,8 +39,19 @@ func (p *Provider) guardedClient(max int) *http.Client {
 		g.transport = http.DefaultTransport
 	}
 	g.client.Transport = g
+	g.client.Timeout = 0 // see timeLimit
 	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &g.client
+}
+
+// timeLimit is how long one request may take. It goes into the request's context,
+// since a client's Timeout costs a goroutine a request where net/http does not
+// know the transport, such as guard.
+func (p *Provider) timeLimit() time.Duration {
+	if timeout := goth.HTTPClientWithFallBack(p.HTTPClient).Timeout; timeout > 0 {
+		return min(timeout, RequestTimeout)
+	}
+	return RequestTimeout
 }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {

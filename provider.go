@@ -215,7 +215,7 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
 	form := url.Values{"token": {token}, "client_id": {p.ClientKey}, "client_secret": {p.Secret}}
-	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeLimit())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -246,7 +246,7 @@ func (p *Provider) config() *oauth2.Config {
 // retrieve has get ask the token endpoint, and checks what comes back. The error
 // holds none of secrets.
 func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Token, error), secrets ...string) (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient(maxTokenAnswer)), RequestTimeout)
+	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient(maxTokenAnswer)), p.timeLimit())
 	defer cancel()
 	token, err := get(ctx)
 	if err == nil && !token.Valid() {

@@ -339,6 +339,8 @@ func TestTimeLimit(t *testing.T) {
 					require.True(t, ok)
 					assert.LessOrEqual(t, time.Until(deadline), test.limit)
 					assert.Greater(t, time.Until(deadline), test.limit/2)
+					//lint:ignore SA1019 net/http would watch it in a goroutine of its own
+					assert.Nil(t, r.Cancel)
 				})
 				assert.Error(t, call.make(gumroad.New(clientKey, secret, callbackURL)))
 				assert.Equal(t, 1, asked)

@@ -40,7 +40,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		return goth.User{}, errors.New("gumroad: " + doing + ": the session has no access token; call Authorize first")
 	}
 	secrets := []string{p.Secret, s.AccessToken, s.RefreshToken}
-	ctx, cancel := context.WithTimeout(context.Background(), RequestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), p.timeLimit())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.profileURL, nil)
 	if err != nil {
