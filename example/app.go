@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log"
@@ -133,17 +134,20 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) error {
 		return loginProblem(r, err)
 	}
 
+	// There is a new pair of tokens, so from here on it goes to the end, even if
+	// the browser goes away.
+	ctx := context.WithoutCancel(r.Context())
 	// Always a new id: one that somebody knew before is good for nothing.
-	if err := a.store.LogOut(r.Context(), a.loginID(r)); err != nil {
+	if err := a.store.LogOut(ctx, a.loginID(r)); err != nil {
 		return err
 	}
-	id, before, err := a.store.LogIn(r.Context(), newAccount(user))
+	id, before, err := a.store.LogIn(ctx, newAccount(user))
 	if err != nil {
 		return err
 	}
 	// Gumroad's tokens do not expire, so none is left behind on purpose.
 	if before.User.AccessToken != "" {
-		if err := a.provider.RevokeToken(r.Context(), before.User.AccessToken); err != nil {
+		if err := a.provider.RevokeToken(ctx, before.User.AccessToken); err != nil {
 			log.Print(err)
 		}
 	}

@@ -105,6 +105,24 @@ func TestSecondLoginLeavesNoToken(t *testing.T) {
 	require.True(t, s.alive(s.accessToken()))
 }
 
+// A browser may go away while Gumroad is asked.
+func TestBrowserGoesAwayAtCallback(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	old := s.accessToken()
+	ann.post("/logout")
+	ctx, cancel := context.WithCancel(context.Background())
+	req := httptest.NewRequestWithContext(ctx, http.MethodGet, s.authorize(ann.begin()), nil)
+	for _, cookie := range ann.client.Jar.Cookies(ann.callbackURL()) {
+		req.AddCookie(cookie)
+	}
+	cancel()
+	s.app.ServeHTTP(httptest.NewRecorder(), req)
+	require.NotEqual(t, old, s.accessToken(), "the new token is kept")
+	require.False(t, s.alive(old))
+}
+
 func TestDeny(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
