@@ -399,7 +399,7 @@ func TestUsersWithoutAnID(t *testing.T) {
 		s.SetUser(user)
 		fetched, err := p.FetchUser(loggedIn(t, s, p))
 		require.NoError(t, err)
-		require.Regexp(t, `^\d+$`, fetched.UserID)
+		require.Regexp(t, `^\d{1,13}$`, fetched.UserID)
 		ids[fetched.UserID] = true
 	}
 	assert.Len(t, ids, 5)

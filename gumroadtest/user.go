@@ -54,7 +54,7 @@ type User struct {
 func (s *Server) SetUser(user User) {
 	if user.ID == "" {
 		sum := md5.Sum([]byte(user.Username + "\n" + user.Email + "\n" + user.Name))
-		user.ID = fmt.Sprint(binary.BigEndian.Uint64(sum[:]))
+		user.ID = fmt.Sprint(binary.BigEndian.Uint64(sum[:]) % 1e13)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
