@@ -98,6 +98,8 @@ func advice(status int, code string) string {
 		return "the user must log in again"
 	case code == "invalid_client", code == "unauthorized_client":
 		return "check the client key and the secret"
+	case code == "invalid_request", code == "unsupported_response_type":
+		return "check how the provider is set up"
 	case code == "invalid_scope":
 		return "check the scopes that the application asks for"
 	case status == 0, status == http.StatusOK, status == http.StatusTooManyRequests, status >= 500:
@@ -132,7 +134,7 @@ func wrap(doing string, err error, secrets ...string) error {
 			err = errors.Unwrap(link)
 		}
 	}
-	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (check the connection, or try again later)", err}
+	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (check the connection and the provider's endpoints, or try again later)", err}
 }
 
 // failure is an error with a text of its own in place of its cause's.
@@ -168,8 +170,7 @@ func redact(text string, secrets ...string) string {
 			return r
 		}
 		return ' '
-	}, text)
-	text = hide(text, secrets...)
+	}, hide(text, secrets...))
 	// In one pass, since there may be megabytes of it.
 	var fit strings.Builder
 	for text != "" && fit.Len() <= 4*maxText {

@@ -268,7 +268,7 @@ func faults() []fault {
 		{name: "an endless text", answer: faultEndless(`{"success":true,"user":{"id":"`, "1")},
 		{name: "an endless depth", answer: faultEndless("", `{"user":`)},
 		{name: "endless blanks", answer: faultEndless("", " ")},
-		// x/oauth2 reads the first MiB, and all of the answer is in it.
+		// x/oauth2 alone would take the first MiB of it for the whole.
 		{name: "endless blanks after a whole object", answer: faultEndless(`{"success":true,"user":{"id":"1"},"access_token":"x"}`, " ")},
 		{name: "a compressed bomb of text", answer: faultBomb(`{"success":true,"user":{"id":"1","bio":"`, "a")},
 		{name: "a compressed bomb of objects", answer: faultBomb(`{"success":true,"user":{"id":"1","links":[{}`, ",{}")},
@@ -636,6 +636,13 @@ func TestFaultUserWithSecrets(t *testing.T) {
 	_, err := faultOdd.provider(server.URL, client).FetchUser(&gumroad.Session{AccessToken: faultOdd.access, RefreshToken: faultOdd.refresh})
 	faultCheck(t, err, faultOdd)
 	assert.ErrorContains(t, err, "[hidden] and [hidden]")
+
+	// One that was read from a file, with the end of its line.
+	server.Config.Handler = faultObject(`{"success":false,"message":"not correct horse\n!"}`)
+	p := faultOdd.provider(server.URL, client)
+	p.Secret = "correct horse\n"
+	_, err = p.FetchUser(&gumroad.Session{AccessToken: faultOdd.access})
+	assert.ErrorContains(t, err, "not [hidden]!")
 }
 
 // The limits hold where the application sets none: every request carries a

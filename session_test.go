@@ -169,6 +169,7 @@ func TestAuthorizeWithACallbackThatSaysNo(t *testing.T) {
 			"access_denied", "The resource owner or authorization server denied the request.", "the user said no", true},
 		{"invalid scope", sentBack(t, "authorize_invalid_scope/POST"),
 			"invalid_scope", "The requested scope is invalid, unknown, or malformed.", "check the scopes", false},
+		{"invalid request", url.Values{"error": {"invalid_request"}}, "invalid_request", "", "check how the provider is set up", false},
 		{"server error", url.Values{"error": {"server_error"}}, "server_error", "", "try again later", false},
 	} {
 		for _, withCode := range []bool{false, true} {
