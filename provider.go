@@ -242,39 +242,3 @@ func (p *Provider) config() *oauth2.Config {
 		},
 	}
 }
-
-// retrieve has get ask the token endpoint, and checks what comes back. The error
-// holds none of secrets.
-func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Token, error), secrets ...string) (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient(maxTokenAnswer)), p.timeLimit())
-	defer cancel()
-	token, err := get(ctx)
-	if err == nil && !token.Valid() {
-		err = errors.New("the access token has expired already")
-	}
-	if err != nil {
-		return nil, wrap(doing, err, secrets...)
-	}
-	return token, nil
-}
-
-// do makes the request, whose context has the time limit, and returns the JSON
-// object that Gumroad answered, nil where the answer is empty. Any other status
-// than 200, and a success that is false, is an *Error. No error
-// holds one of secrets.
-func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
-	resp, err := p.guardedClient(maxAnswer).Do(req)
-	if err != nil {
-		return nil, wrap(doing, err, secrets...)
-	}
-	defer resp.Body.Close()
-	answer, err := readObject(resp.Body)
-	if resp.StatusCode != http.StatusOK || answer["error"] != nil || answer["success"] == false {
-		description := firstText(answer, "error_description", "message")
-		return nil, newError(doing, resp.StatusCode, firstText(answer, "error"), description, secrets...)
-	}
-	if err != nil {
-		return nil, wrap(doing, err, secrets...)
-	}
-	return answer, nil
-}

@@ -69,7 +69,7 @@ type account struct {
 	Refreshed time.Time // zero if never
 }
 
-// newAccount returns what is kept of a user whom Gumroad has just told us.
+// newAccount returns what is kept of a user that Gumroad has just told us of.
 func newAccount(user goth.User) account {
 	answer, _ := user.RawData["user"].(map[string]any)
 	page, _ := answer["url"].(string)

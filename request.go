@@ -1,6 +1,7 @@
 package gumroad
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/markbates/goth"
+	"golang.org/x/oauth2"
 )
 
 const (
@@ -74,6 +76,42 @@ func (b *guardedBody) Read(data []byte) (int, error) {
 		return 0, fmt.Errorf("an answer of more than %d bytes", b.max)
 	}
 	return n, err
+}
+
+// retrieve has get ask the token endpoint, and checks what comes back. The error
+// holds none of secrets.
+func (p *Provider) retrieve(doing string, get func(context.Context) (*oauth2.Token, error), secrets ...string) (*oauth2.Token, error) {
+	ctx, cancel := context.WithTimeout(goth.ContextForClient(p.guardedClient(maxTokenAnswer)), p.timeLimit())
+	defer cancel()
+	token, err := get(ctx)
+	if err == nil && !token.Valid() {
+		err = errors.New("the access token has expired already")
+	}
+	if err != nil {
+		return nil, wrap(doing, err, secrets...)
+	}
+	return token, nil
+}
+
+// do makes the request, whose context has the time limit, and returns the JSON
+// object that Gumroad answered, nil where the answer is empty. Any other status
+// than 200, and a success that is false, is an *Error. No error holds one of
+// secrets.
+func (p *Provider) do(doing string, req *http.Request, secrets ...string) (map[string]any, error) {
+	resp, err := p.guardedClient(maxAnswer).Do(req)
+	if err != nil {
+		return nil, wrap(doing, err, secrets...)
+	}
+	defer resp.Body.Close()
+	answer, err := readObject(resp.Body)
+	if resp.StatusCode != http.StatusOK || answer["error"] != nil || answer["success"] == false {
+		description := firstText(answer, "error_description", "message")
+		return nil, newError(doing, resp.StatusCode, firstText(answer, "error"), description, secrets...)
+	}
+	if err != nil {
+		return nil, wrap(doing, err, secrets...)
+	}
+	return answer, nil
 }
 
 // readObject reads one JSON object and nothing after it, or nothing at all.
