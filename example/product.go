@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+// productPage is a page of Gumroad's answer to GET /products.
+type productPage struct {
+	Success  bool      `json:"success"`
+	Products []product `json:"products"`
+	Next     string    `json:"next_page_key,omitempty"` // "" for the last page
+}
+
+type product struct {
+	Name      string `json:"name"`
+	Price     string `json:"formatted_price"`
+	Address   string `json:"short_url"`
+	Published bool   `json:"published"`
+}
+
+// Link returns the address of the product if it is one to link to, or "".
+func (p product) Link() string {
+	if u := gumroadPage(p.Address); u != nil {
+		return u.String()
+	}
+	return ""
+}
+
+const maxProductPage = 2 << 20 // bytes
+
+// fetchProducts asks Gumroad for the page of the user's products with this key, ""
+// for the first. The error is gumroad.ErrUnauthorized for a token that is no longer
+// good, and notFound for a wrong key.
+func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken, key string) (page productPage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, gumroad.RequestTimeout)
+	defer cancel()
+	address := "https://api.gumroad.com/v2" + "/products?" + url.Values{"page_key": {key}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return page, err
+	}
+	req.Header.Set("Authorization", "Bearer "+accessToken)
+	resp, err := provider.Client().Do(req)
+	if err != nil {
+		return page, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxProductPage))
+	if err == nil && resp.StatusCode == http.StatusOK {
+		err = json.Unmarshal(body, &page)
+	}
+	switch {
+	case err != nil:
+		return page, err
+	case resp.StatusCode == http.StatusUnauthorized && (len(body) == 0 || strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer")):
+		return page, gumroad.ErrUnauthorized
+	case resp.StatusCode == http.StatusBadRequest && key != "":
+		return page, notFound
+	case !page.Success:
+		return page, fmt.Errorf("listing the products: Gumroad answered %s", resp.Status)
+	}
+	return page, nil
+}
