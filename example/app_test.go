@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -13,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
-	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -36,7 +32,7 @@ func TestLogIn(t *testing.T) {
 		time.Now().UTC().Format("2 Jan 2006")} {
 		assert.Contains(t, page.body, text)
 	}
-	assert.Contains(t, ann.get("/").body, "Hello, John Smith")
+	assert.Contains(t, ann.get("/").body, "Hello, <bdi>John Smith</bdi>")
 }
 
 func TestCookies(t *testing.T) {
@@ -544,7 +540,7 @@ func TestProfilePage(t *testing.T) {
 		"nothing but an id": {gumroadtest.User{ID: "42"},
 			[]string{"Gumroad user 42", "Not given"}, []string{"@", "<img src=\"\"", "not confirmed"}},
 		"a name of blanks": {gumroadtest.User{ID: "42", Name: "  "},
-			[]string{"<h1>Gumroad user 42</h1>"}, nil},
+			[]string{`<h1 dir="auto">Gumroad user 42</h1>`}, nil},
 		"a Twitter handle that looks like the page's": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "gumroad"},
 			[]string{">Ann<"}, []string{"@gumroad"}},
 		"a Twitter handle is no username": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "ann_tweets"},

@@ -60,13 +60,13 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if cfg.key != "" {
 		provider = gumroad.New(cfg.key, cfg.secret, callback, gumroad.ScopeViewProfile)
 	} else {
-		test := newTestGumroad(callback)
+		test := newTestGumroad()
 		defer test.Close()
 		// The browser finds the test server at the application's own address, so
 		// that one port is enough.
 		mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
-		provider = gumroad.NewCustomisedURL(test.ClientID, test.ClientSecret, callback,
-			base.String()+"/gumroad"+gumroadtest.AuthorizePath, test.URL+gumroadtest.TokenPath, test.URL+gumroadtest.UserPath)
+		provider = test.Provider(callback)
+		provider.AuthURL = base.String() + "/gumroad" + gumroadtest.AuthorizePath
 	}
 	app, err := newApp(provider, db, base, cfg.sessionSecret, cfg.key == "")
 	if err != nil {
@@ -83,7 +83,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if cfg.key == "" {
 		fmt.Fprintln(stdout, "Users log in at a test server inside this program. Nothing is kept when it stops.")
 	} else {
-		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", "https://gumroad.com", callback)
+		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", provider.AuthURL, callback)
 	}
 	return serve(ctx, listener, handler, stdout)
 }

@@ -42,7 +42,7 @@ const maxProductPage = 2 << 20 // bytes
 func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken, key string) (page productPage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gumroad.RequestTimeout)
 	defer cancel()
-	address := "https://api.gumroad.com/v2" + "/products?" + url.Values{"page_key": {key}}.Encode()
+	address := strings.TrimSuffix(provider.ProfileURL, "/user") + "/products?" + url.Values{"page_key": {key}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return page, err

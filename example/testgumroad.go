@@ -19,9 +19,9 @@ var sailor []byte
 
 // newTestGumroad returns the Gumroad of a start without a key. Its user has a
 // picture and 23 products.
-func newTestGumroad(callback string) *gumroadtest.Server {
+func newTestGumroad() *gumroadtest.Server {
 	test := gumroadtest.NewServer()
-	test.SetApplication(gumroadtest.Application{Name: "Example", RedirectURIs: []string{callback}, Confidential: true})
+	test.SetApplication(gumroadtest.Application{Name: "Example", Confidential: true})
 	user := test.User()
 	user.Picture = "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(sailor)
 	test.SetUser(user)
