@@ -160,6 +160,23 @@ func (s *testSite) tokens() pair {
 	return tokens
 }
 
+// login is that of the only user's session.
+func (s *testSite) login() login {
+	var who login
+	require.NoError(s.t, s.app.accounts.db.QueryRow("SELECT user_id, connection FROM gumroad_accounts").Scan(&who.UserID, &who.Connection))
+	return who
+}
+
+// revoked returns the tokens that Gumroad was asked to revoke.
+func (s *testSite) revoked() (tokens []string) {
+	for _, r := range s.gumroad.Requests() {
+		if r.Path == gumroadtest.RevokePath {
+			tokens = append(tokens, r.Form.Get("token"))
+		}
+	}
+	return tokens
+}
+
 func (s *testSite) accessToken() string { return s.tokens().Access }
 
 // alive reports whether Gumroad takes the token.
