@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,7 +16,6 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 	"github.com/markbates/goth"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -544,8 +540,3 @@ func TestSpoiledSession(t *testing.T) {
 	require.Contains(t, s.log.String(), "A session cannot be read")
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
 }
-
-var _ = bufio.NewReader
-var _ = bytes.NewReader
-var _ = io.EOF
-var _ = assert.True

@@ -218,10 +218,14 @@ func (a *app) profile(w http.ResponseWriter, r *http.Request, who login) error {
 // products shows what the user sells, as an example of a call of Gumroad's API.
 func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error {
 	var page productPage
+	key := r.URL.Query().Get("page_key")
 	err := a.accounts.use(r.Context(), who, func(accessToken string) (err error) {
-		page, err = fetchProducts(r.Context(), a.provider, accessToken, r.URL.Query().Get("page_key"))
+		page, err = fetchProducts(r.Context(), a.provider, accessToken, key)
 		return err
 	})
+	if refused := (*gumroad.Error)(nil); key != "" && errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
+		return notFound
+	}
 	if err != nil {
 		return a.tokenProblem(w, r, err)
 	}

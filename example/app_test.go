@@ -153,11 +153,6 @@ func TestCallbackOutOfPlace(t *testing.T) {
 			ann.begin()
 			return s.authorize(s.visitor().begin())
 		}, "not the login that you began"},
-		"of another tab": {func(s *testSite, ann *visitor) string {
-			first := ann.begin()
-			ann.begin()
-			return s.authorize(first)
-		}, "not the login that you began"},
 		"without a state": {func(s *testSite, ann *visitor) string {
 			callback := s.authorize(ann.begin())
 			return callback[:strings.Index(callback, "&state=")]
@@ -188,6 +183,105 @@ func TestCallbackOutOfPlace(t *testing.T) {
 			require.Contains(t, page.body, test.says)
 			require.Contains(t, page.body, `action="/auth/gumroad"`, "a way on")
 			require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
+		})
+	}
+}
+
+// A callback of another login proves nothing, so it changes nothing.
+func TestTwoTabs(t *testing.T) {
+	for name, callback := range map[string]func(s *testSite, first answer) string{
+		"the first is finished": func(s *testSite, first answer) string { return s.authorize(first) },
+		"the first is denied": func(s *testSite, first answer) string {
+			callback, err := s.gumroad.Deny(first.Header.Get("Location"))
+			require.NoError(s.t, err)
+			return callback
+		},
+		"a link without a state":     func(s *testSite, _ answer) string { return s.url + "/auth/gumroad/callback?code=x" },
+		"a link with an error":       func(s *testSite, _ answer) string { return s.url + "/auth/gumroad/callback?error=access_denied" },
+		"a link with another's code": func(s *testSite, _ answer) string { return s.url + "/auth/gumroad/callback?code=x&state=x" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			first := callback(s, ann.begin())
+			second := s.authorize(ann.begin())
+			page := ann.follow(first)
+			require.Equal(t, http.StatusBadRequest, page.StatusCode)
+			require.Contains(t, page.body, "not the login that you began")
+			require.Empty(t, page.Cookies())
+			require.Equal(t, http.StatusOK, ann.follow(second).StatusCode)
+		})
+	}
+}
+
+// Browsers say of the way back from Gumroad that it comes from another website.
+func TestCallbackIsCrossSite(t *testing.T) {
+	s := newTestSite(t)
+	page := s.visitor().logIn()
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	ann := s.visitor()
+	page = ann.do(http.MethodGet, s.authorize(ann.begin()), http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}})
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "John Smith")
+}
+
+// A scanner of links asks with HEAD, and must not use the code up.
+func TestHeadOfCallback(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	callback := s.authorize(ann.begin())
+	page := ann.do(http.MethodHead, callback, nil)
+	require.Equal(t, http.StatusMethodNotAllowed, page.StatusCode)
+	require.Equal(t, "GET", page.Header.Get("Allow"))
+	require.Empty(t, page.Cookies())
+	require.Equal(t, http.StatusOK, ann.follow(callback).StatusCode)
+	for path, status := range map[string]int{"/": 200, "/profile": 200, "/style.css": 200, "/icon.svg": 200, "/products": 405, "/logout": 405, "/auth/gumroad": 405} {
+		require.Equal(t, status, ann.do(http.MethodHead, s.url+path, nil).StatusCode, path)
+	}
+}
+
+// Behind a proxy that changes the Host, an older browser's Origin is still ours.
+func TestOriginBehindProxy(t *testing.T) {
+	s := newTestSite(t)
+	s.url = "https://login.example.com"
+	app := s.newCopy(testSecret)
+	for origin, status := range map[string]int{"https://login.example.com": http.StatusSeeOther, "https://evil.example": http.StatusForbidden} {
+		req := httptest.NewRequest(http.MethodPost, "http://10.0.0.1:3000/logout", nil)
+		req.Header.Set("Origin", origin)
+		recorder := httptest.NewRecorder()
+		app.ServeHTTP(recorder, req)
+		require.Equal(t, status, recorder.Code, origin)
+	}
+}
+
+// What Gumroad refuses for good is not shown as a Gumroad that is down.
+func TestRefusedForGood(t *testing.T) {
+	tests := map[string]struct {
+		fault     gumroadtest.Fault
+		says      string
+		status    int
+		loggedOut bool
+	}{
+		"no scope": {gumroadtest.Fault{Status: 403}, "not set up right", 500, false},
+		"a proxy":  {gumroadtest.Fault{Status: 403, Body: "<html>blocked</html>"}, "not set up right", 500, false},
+		"a path":   {gumroadtest.Fault{Status: 404}, "not set up right", 500, false},
+		"gone":     {gumroadtest.Fault{Body: `{"success":false,"message":"The user was not found."}`}, "Gumroad does not know this account", 401, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			s.gumroad.Fail(gumroadtest.UserPath, test.fault)
+			page := ann.logIn()
+			require.Equal(t, test.status, page.StatusCode)
+			require.Contains(t, page.body, test.says)
+			ann.logIn()
+			s.gumroad.Fail(gumroadtest.UserPath, test.fault)
+			page = ann.post("/profile/refetch")
+			require.Equal(t, test.status, page.StatusCode)
+			require.Contains(t, page.body, test.says)
+			require.Equal(t, test.loggedOut, ann.session() == "")
+			require.Contains(t, s.log.String(), "gumroad: ")
 		})
 	}
 }
@@ -498,9 +592,11 @@ func TestNotSetUpRight(t *testing.T) {
 
 func TestOtherErrorsAtCallback(t *testing.T) {
 	for code, status := range map[string]int{
-		"invalid_scope":           http.StatusInternalServerError,
-		"temporarily_unavailable": http.StatusBadGateway,
-		"<script>":                http.StatusBadGateway,
+		"invalid_scope":             http.StatusInternalServerError,
+		"unauthorized_client":       http.StatusInternalServerError,
+		"unsupported_response_mode": http.StatusInternalServerError,
+		"temporarily_unavailable":   http.StatusBadGateway,
+		"<script>":                  http.StatusBadGateway,
 	} {
 		s := newTestSite(t)
 		ann := s.visitor()

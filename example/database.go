@@ -38,7 +38,7 @@ CREATE INDEX IF NOT EXISTS gumroad_sessions_expiry ON gumroad_sessions (expiry);
 const (
 	sessionTable   = "gumroad_sessions"
 	cleanUpTime    = 5 * time.Minute // between two deletions of sessions that have ended
-	connectTimeout = 5 * time.Second // for a DATABASE_URL that names none
+	connectTimeout = 3 * time.Second // for a DATABASE_URL that names none
 	maxConnections = 10              // of one copy of the application to PostgreSQL
 )
 
@@ -86,19 +86,24 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		return nil, errors.New("DATABASE_URL must be an address of PostgreSQL, such as postgres://user:password@host/name, or file: and a path, such as file:/var/lib/example/example.db")
 	}
 
-	// A role that may use the tables need not be one that may make them.
-	err := db.haveTables(ctx)
-	if err != nil {
-		// PostgreSQL makes one transaction of statements that come together.
-		if _, err = db.ExecContext(ctx, lock+tables); err == nil {
-			err = db.haveTables(ctx)
-		}
-	}
-	if err != nil {
+	if err := db.makeTables(ctx, lock); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("making the tables in the database: %w", err)
+		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return db, nil
+}
+
+// makeTables makes the tables, unless they are there: a role that may use them
+// need not be one that may make them.
+func (db *database) makeTables(ctx context.Context, lock string) error {
+	if err := db.PingContext(ctx); err != nil || db.haveTables(ctx) == nil {
+		return err
+	}
+	// PostgreSQL makes one transaction of statements that come together.
+	if _, err := db.ExecContext(ctx, lock+tables); err != nil {
+		return fmt.Errorf("making the tables: %w", err)
+	}
+	return db.haveTables(ctx)
 }
 
 // sqliteAddress returns the address of a file for SQLite. It makes one that only

@@ -85,27 +85,30 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	} else {
 		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", provider.AuthURL, callback)
 	}
-	return serve(ctx, listener, handler, stdout)
+	return serve(ctx, listener, newServer(handler), stdout)
 }
 
-// serve answers until ctx is done. Then it waits for the requests that are under
-// way: whoever is in the middle of a login still gets an answer.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, stdout io.Writer) error {
-	var silent sync.Map // the connections on which no request has come yet
-	server := &http.Server{
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		// A login can take three requests to Gumroad.
 		WriteTimeout: 3*gumroad.RequestTimeout + 10*time.Second,
 		IdleTimeout:  2 * time.Minute,
-		ConnState: func(conn net.Conn, state http.ConnState) {
-			if state == http.StateNew {
-				silent.Store(conn, nil)
-			} else {
-				silent.Delete(conn)
-			}
-		},
+	}
+}
+
+// serve answers until ctx is done. Then it waits for the requests that are under
+// way: whoever is in the middle of a login still gets an answer.
+func serve(ctx context.Context, listener net.Listener, server *http.Server, stdout io.Writer) error {
+	var silent sync.Map // the connections on which no request has come yet
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			silent.Store(conn, nil)
+		} else {
+			silent.Delete(conn)
+		}
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

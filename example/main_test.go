@@ -12,7 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -176,11 +178,11 @@ func TestStop(t *testing.T) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		ended <- serve(ctx, listener, newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			arrived <- true
 			<-finish
 			fmt.Fprint(w, "done")
-		}), in)
+		})), in)
 	}()
 	silent, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
@@ -202,4 +204,19 @@ func TestStop(t *testing.T) {
 	close(finish)
 	require.Equal(t, "done", <-answers)
 	require.NoError(t, <-ended)
+}
+
+// Nobody keeps a connection for ever, and a login has the time that it may take.
+func TestTimeLimits(t *testing.T) {
+	server := newServer(nil)
+	for name, limit := range map[string]time.Duration{
+		"header": server.ReadHeaderTimeout, "request": server.ReadTimeout, "idle": server.IdleTimeout, "answer": server.WriteTimeout,
+	} {
+		require.Positive(t, limit, name)
+		require.LessOrEqual(t, limit, 2*time.Minute, name)
+	}
+	require.Less(t, server.ReadHeaderTimeout, server.ReadTimeout)
+	require.Greater(t, server.WriteTimeout, 3*gumroad.RequestTimeout, "a login")
+	require.Greater(t, server.WriteTimeout, leaseTime+gumroad.RequestTimeout, "a refresh that waits for another")
+	require.Greater(t, leaseTime, gumroad.RequestTimeout)
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
-	"slices"
+	"regexp"
 	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
@@ -68,7 +68,7 @@ var (
 		"Gumroad could not be reached, or had a problem of its own. You did nothing wrong, and you are still logged in here. Wait a moment, then try again.",
 		[]way{toProfile}}
 	badSetup = &problem{http.StatusInternalServerError, "This application is not set up right",
-		"Gumroad refuses its key, its secret or what it asks for. There is nothing that you can do: whoever runs it finds the reason in its log.",
+		"Gumroad refuses its key, its secret or what it asks for. There is nothing that you can do. Whoever runs this application finds the reason in its log.",
 		[]way{toStart}}
 	foreign = &problem{http.StatusForbidden, "This came from another website",
 		"A page of another website tried to do something here in your name. Nothing was done. If it was you, use the buttons on this site.",
@@ -117,10 +117,11 @@ func (a *app) tokenProblem(w http.ResponseWriter, r *http.Request, err error) er
 		page = unreadable
 	case errors.Is(err, gumroad.ErrUnauthorized), hasCode(err, "invalid_grant"):
 		page = notAccepted
-	case isGone(err):
-		page = gone
 	default:
-		return gumroadProblem(err, gumroadDownLater)
+		if err = gumroadProblem(err, gumroadDownLater); err != gone {
+			return err
+		}
+		page = gone
 	}
 	if err := a.endSession(r.Context(), w); err != nil {
 		return err
@@ -131,31 +132,33 @@ func (a *app) tokenProblem(w http.ResponseWriter, r *http.Request, err error) er
 // gumroadProblem says which page fits an error of the provider. It returns an error
 // of our own as it is. down is the page for a Gumroad that does not answer.
 func gumroadProblem(err error, down *problem) error {
-	var refused *gumroad.Error
-	switch {
-	case !strings.HasPrefix(err.Error(), "gumroad: "):
+	if !strings.HasPrefix(err.Error(), "gumroad: ") {
 		return err
-	case isGone(err):
-		return gone
 	}
 	log.Print(err)
-	if hasCode(err, "invalid_client", "unauthorized_client", "invalid_scope", "invalid_request", "unsupported_response_type") ||
-		(errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden) {
+	var refused *gumroad.Error
+	if !errors.As(err, &refused) {
+		return down
+	}
+	switch status := refused.StatusCode; {
+	case refused.Description == "The user was not found.":
+		return gone
+	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return down
+	case status/100 == 4, setupCode.MatchString(refused.Code):
 		return badSetup
 	}
 	return down
 }
 
-// hasCode reports whether Gumroad answered with one of these codes.
-func hasCode(err error, codes ...string) bool {
-	var refused *gumroad.Error
-	return errors.As(err, &refused) && slices.Contains(codes, refused.Code)
-}
+// setupCode matches the error codes of OAuth 2.0 that the operator must act on. Who
+// must log in again has invalid_grant, which does not come here.
+var setupCode = regexp.MustCompile(`^(invalid|unsupported|unauthorized)_`)
 
-// isGone reports whether Gumroad answered that there is no such user.
-func isGone(err error) bool {
+// hasCode reports whether Gumroad answered with this code.
+func hasCode(err error, code string) bool {
 	var refused *gumroad.Error
-	return errors.As(err, &refused) && refused.StatusCode == http.StatusOK && refused.Description == "The user was not found."
+	return errors.As(err, &refused) && refused.Code == code
 }
 
 // fail answers with the page that fits err.

@@ -37,8 +37,8 @@ func (p product) Link() string {
 const maxProductPage = 2 << 20 // bytes
 
 // fetchProducts asks Gumroad for the page of the user's products with this key, ""
-// for the first. The error is gumroad.ErrUnauthorized for a token that is no longer
-// good, and notFound for a wrong key.
+// for the first. The error wraps gumroad.ErrUnauthorized for a token that is no
+// longer good, and a *gumroad.Error for any other answer that is no success.
 func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken, key string) (page productPage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gumroad.RequestTimeout)
 	defer cancel()
@@ -49,23 +49,22 @@ func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken,
 	}
 	req.Header.Set("Authorization", "Bearer "+accessToken)
 	resp, err := provider.Client().Do(req)
-	if err != nil {
-		return page, err
+	var body []byte
+	if err == nil {
+		defer resp.Body.Close()
+		body, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxProductPage))
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxProductPage))
 	if err == nil && resp.StatusCode == http.StatusOK {
 		err = json.Unmarshal(body, &page)
 	}
 	switch {
 	case err != nil:
-		return page, err
 	case resp.StatusCode == http.StatusUnauthorized && (len(body) == 0 || strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer")):
-		return page, gumroad.ErrUnauthorized
-	case resp.StatusCode == http.StatusBadRequest && key != "":
-		return page, notFound
+		err = gumroad.ErrUnauthorized
 	case !page.Success:
-		return page, fmt.Errorf("listing the products: Gumroad answered %s", resp.Status)
+		err = &gumroad.Error{StatusCode: resp.StatusCode}
+	default:
+		return page, nil
 	}
-	return page, nil
+	return page, fmt.Errorf("gumroad: listing the products: %w", err)
 }
