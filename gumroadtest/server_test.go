@@ -533,7 +533,8 @@ func TestPage(t *testing.T) {
 	require.NoError(t, err)
 	page := string(body)
 	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
-	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>"} {
+	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>",
+		"<header>", "<main>", "Let <bdi>", `<strong dir="auto">&lt;i&gt;@example.com</strong>`, "You will return to <code>" + callbackURL + "</code>"} {
 		assert.Contains(t, page, want)
 	}
 	for _, unwanted := range []string{"<script", "<b>Bold", "<i>@"} {
