@@ -288,7 +288,7 @@ func TestCodeExpires(t *testing.T) {
 	assert.ErrorContains(t, err, "invalid_grant")
 }
 
-// The rows are those of the engine's table that no recording holds.
+// These cases are known of Doorkeeper, but not in the recordings.
 func TestToken(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -467,8 +467,8 @@ func TestRevocationHints(t *testing.T) {
 	assert.Equal(t, 403, status, "no client")
 }
 
-// The page comes back for a confidential application only when the scopes are
-// others, for one that is not each time.
+// A confidential application gets the page again only for other scopes. Any other
+// application always gets it.
 func TestConsentIsRemembered(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -542,7 +542,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// A program can have the server below a path of its own.
+// A program can serve the server below a path of its own.
 func TestMounted(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -593,7 +593,7 @@ func revokeFailed(t *testing.T, s *Server) (retryAfter string) {
 	return answer.Header().Get("Retry-After")
 }
 
-// Logins go on while the user and the application change.
+// Users log in while the user and the application change.
 func TestConcurrentUse(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
