@@ -42,7 +42,7 @@ type scope struct{ Name, Meaning string }
 
 // asked is granted as well: Gumroad's users allow all of it or nothing.
 var asked = []scope{
-	{gumroad.ScopeViewProfile, "See your name, bio, picture, email address and products"},
+	{gumroad.ScopeViewProfile, "See your name, email, picture and products"},
 }
 
 // notices and farewells say what was done, by what stands in the address after
