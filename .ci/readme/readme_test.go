@@ -122,8 +122,9 @@ func module(t *testing.T) string {
 func command(dir, line string) *exec.Cmd {
 	cmd := exec.Command("bash", "-ec", line)
 	cmd.Dir = dir
-	// The benchmarks are to run, not to be measured here.
-	cmd.Env = append(os.Environ(), "ROUNDS=1", "BENCHTIME=1ms")
+	// The benchmarks are to run, not to be measured here. This module runs with
+	// GOWORK=off, the README's commands do not.
+	cmd.Env = append(os.Environ(), "ROUNDS=1", "BENCHTIME=1ms", "GOWORK=")
 	return cmd
 }
 
@@ -176,7 +177,7 @@ func runExample(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "run", "./example")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "PORT=3917")
+	cmd.Env = append(os.Environ(), "PORT=3917", "GOWORK=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
