@@ -35,7 +35,7 @@ var (
 
 var (
 	denied = &problem{http.StatusForbidden, "You did not give access",
-		"At Gumroad you chose not to let this application in. That is fine: nothing was changed, and nothing was kept.",
+		"At Gumroad you chose not to give this application access. Nothing was changed, and nothing is kept.",
 		[]way{toStart, toLogin}}
 	over = &problem{http.StatusBadRequest, "This login is over",
 		"A login can be finished once, within 15 minutes, and in the browser that began it. This one was finished before, took too long or began elsewhere.",
