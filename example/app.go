@@ -60,9 +60,9 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	route("/auth/{provider}", a.begin, "POST")
 	route("/auth/{provider}/callback", a.callback, "GET") // no HEAD, which would use the code up
 	route("/profile", a.profile, "GET", "HEAD")
-	route("/profile/refetch", a.refetch, "POST")
+	route("/profile/refetch", a.change(a.accounts.refetch, "/profile?done=fetched"), "POST")
 	route("/products", a.products, "GET")
-	route("/token/refresh", a.refresh, "POST")
+	route("/token/refresh", a.change(a.accounts.refresh, "/profile?done=refreshed"), "POST")
 	route("/disconnect", a.disconnect, "POST")
 	route("/logout", a.logout, "POST")
 	route("/style.css", serveFile("style.css"), "GET", "HEAD")
@@ -233,22 +233,16 @@ func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error 
 	return nil
 }
 
-// refetch asks Gumroad again who the user is.
-func (a *app) refetch(w http.ResponseWriter, r *http.Request, who login) error {
-	if err := a.accounts.refetch(r.Context(), who); err != nil {
-		return a.tokenProblem(w, r, err)
+// change makes a handler of one that changes what is kept of the user, and of the
+// address to go to then.
+func (a *app) change(do func(context.Context, login) error, next string) handler {
+	return func(w http.ResponseWriter, r *http.Request, who login) error {
+		if err := do(r.Context(), who); err != nil {
+			return a.tokenProblem(w, r, err)
+		}
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return nil
 	}
-	http.Redirect(w, r, "/profile?done=fetched", http.StatusSeeOther)
-	return nil
-}
-
-// refresh exchanges the tokens for new ones.
-func (a *app) refresh(w http.ResponseWriter, r *http.Request, who login) error {
-	if err := a.accounts.refresh(r.Context(), who); err != nil {
-		return a.tokenProblem(w, r, err)
-	}
-	http.Redirect(w, r, "/profile?done=refreshed", http.StatusSeeOther)
-	return nil
 }
 
 // disconnect has Gumroad revoke the tokens, and logs the user out everywhere only
