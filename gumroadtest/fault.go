@@ -87,10 +87,8 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, endpoint http.Handl
 		work()
 	}
 	if f.Delay > 0 {
-		timer := time.NewTimer(f.Delay)
-		defer timer.Stop()
 		select {
-		case <-timer.C:
+		case <-time.After(f.Delay):
 		case <-r.Context().Done():
 			panic(http.ErrAbortHandler)
 		}

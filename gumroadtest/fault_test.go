@@ -161,8 +161,10 @@ func TestFaultHeader(t *testing.T) {
 			assert.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
 		})
 	}
-	s.Fail("/v2/products", Fault{Delay: 1, After: true})
-	assert.Equal(t, "the products", get(t, s.URL+"/v2/products").body)
+	for _, fault := range []Fault{{}, {Delay: -1}, {Delay: 1, After: true}} {
+		s.Fail("/v2/products", fault)
+		assert.Equal(t, "the products", get(t, s.URL+"/v2/products").body, fault)
+	}
 }
 
 // The answer to a refresh is lost. The refresh token is used up all the same.

@@ -35,7 +35,7 @@ func TestServerForgets(t *testing.T) {
 	waiting, params := authorized(t, s, p)
 	other := s.issue("another user", []string{"view_sales"})
 	scopes := []string{"view_profile"}
-	for range maxKept - 2 {
+	for range 10_000 - 2 {
 		s.issue(s.user, scopes)
 	}
 	_, err := p.FetchUser(first)
@@ -45,25 +45,25 @@ func TestServerForgets(t *testing.T) {
 	require.ErrorContains(t, err, "401")
 	_, err = p.RefreshToken(first.RefreshToken)
 	require.ErrorContains(t, err, "invalid_grant")
-	assert.Equal(t, 2*maxKept, s.tokens.order.Len())
-	assert.Equal(t, map[consent]int{{s.user, "view_profile"}: maxKept - 1, {"another user", "view_sales"}: 1}, s.consents)
+	assert.Equal(t, 2*10_000, s.tokens.order.Len())
+	assert.Equal(t, map[consent]int{{s.user, "view_profile"}: 10_000 - 1, {"another user", "view_sales"}: 1}, s.consents)
 	s.issue(s.user, scopes)
 	assert.Nil(t, s.accessToken(other.access))
-	assert.Equal(t, map[consent]int{{s.user, "view_profile"}: maxKept}, s.consents, "no consent without a token")
+	assert.Equal(t, map[consent]int{{s.user, "view_profile"}: 10_000}, s.consents, "no consent without a token")
 
 	form := url.Values{"redirect_uri": {callbackURL}, "scope": {"view_profile"}}
-	for range maxKept - 1 {
+	for range 10_000 - 1 {
 		s.approve(form)
 	}
 	_, err = waiting.Authorize(p, params)
 	require.NoError(t, err, "10,000 codes")
 	waiting, params = authorized(t, s, p)
-	for range maxKept {
+	for range 10_000 {
 		s.approve(form)
 	}
 	_, err = waiting.Authorize(p, params)
 	assert.ErrorContains(t, err, "invalid_grant")
-	assert.Equal(t, maxKept, s.grants.order.Len())
+	assert.Equal(t, 10_000, s.grants.order.Len())
 }
 
 func TestServerForgetsUsers(t *testing.T) {
@@ -71,7 +71,7 @@ func TestServerForgetsUsers(t *testing.T) {
 	defer s.Close()
 	p := s.Provider(callbackURL)
 	john := loggedIn(t, s, p)
-	for i := range maxKept - 1 {
+	for i := range 10_000 - 1 {
 		s.SetUser(User{ID: fmt.Sprint(i)})
 	}
 	_, err := p.FetchUser(john)
