@@ -523,6 +523,7 @@ func TestAdvice(t *testing.T) {
 		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{exchange}, says: "400 Bad Request, invalid_grant " + again},
 		{status: 401, header: challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: "bearer error=invalid_token", calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 401, header: "Basic realm=\"a\"\n" + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: `Basic realm="a", ` + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: challenge, body: moment, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: challenge, body: `{"error":"other"}`, calls: []int{user}, dead: true, says: "401 Unauthorized, other: The access token was revoked " + logIn},
@@ -560,8 +561,10 @@ func TestAdvice(t *testing.T) {
 	} {
 		for _, i := range test.calls {
 			err := calls[i].make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if test.header != "" {
-					w.Header().Set("WWW-Authenticate", test.header)
+				for header := range strings.SplitSeq(test.header, "\n") {
+					if header != "" {
+						w.Header().Add("WWW-Authenticate", header)
+					}
 				}
 				text(test.status, "", test.body)(w, r)
 			})))
