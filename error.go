@@ -216,11 +216,12 @@ func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 func fail(doing string, err error, advice, shown string, secrets []string) error {
 	var network *net.OpError
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &network) || errors.As(err, &certificate) {
-		// These name hosts and addresses, and repeat nothing that a server said.
+	if errors.As(err, &network) {
+		// It names hosts and addresses, and repeats nothing that a server said.
 		shown = err.Error()
 	}
-	if certificate != nil {
+	if errors.As(err, &certificate) {
+		shown = err.Error()
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
 	advice = cmp.Or(advice, "check the connection and the provider's endpoints, or try again later")

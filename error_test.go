@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 	"unicode"
 
 	"github.com/gumroad/goth-gumroad"
+	"github.com/gumroad/goth-gumroad/gumroadtest"
+	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
@@ -474,5 +477,174 @@ func TestHostsAreShown(t *testing.T) {
 
 		p.HTTPClient = broken
 		assert.ErrorContains(t, call.make(p), `"https://`+host+`/`)
+	}
+}
+
+// The advice sends the right person: the user, the operator or nobody.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	const (
+		wait      = "(try again later)"
+		logIn     = "(the user must log in again)"
+		again     = "(the user must log in again; if it happens again, check that Authorize is called on the session that BeginAuth returned)"
+		setUp     = "(check how the provider is set up)"
+		endpoints = "(check the provider's endpoints)"
+		inFront   = "(check what is in front of Gumroad, such as a proxy or a firewall: it refused the request)"
+		keys      = "(check the client key and the secret)"
+		scope     = "(ask for the scope view_profile as well)"
+		challenge = `Bearer realm="Doorkeeper", error="invalid_token", error_description="The access token was revoked"`
+		moment    = "<!DOCTYPE html><title>Just a moment...</title>"
+	)
+	exchange, user, refresh, revoke := 0, 1, 2, 3 // in calls
+	all := []int{exchange, user, refresh, revoke}
+	post := []int{exchange, refresh, revoke}
+	for _, test := range []struct {
+		status int
+		header string // WWW-Authenticate
+		body   string
+		calls  []int
+		says   string // of the error, from the status on
+		dead   bool   // it is ErrUnauthorized
+	}{
+		// Nobody.
+		{status: 408, calls: all, says: "408 Request Timeout " + wait},
+		{status: 429, body: "Retry later\n", calls: all, says: "429 Too Many Requests " + wait},
+		{status: 429, body: `{"error":"invalid_grant"}`, calls: all, says: "429 Too Many Requests, invalid_grant " + wait},
+		{status: 500, body: moment, calls: all, says: "500 Internal Server Error " + wait},
+		{status: 503, body: `{"error":"invalid_client"}`, calls: all, says: "503 Service Unavailable, invalid_client " + wait},
+		{status: 599, calls: all, says: "599 " + wait},
+		{status: 400, body: `{"error":"server_error"}`, calls: all, says: "400 Bad Request, server_error " + wait},
+		{status: 400, body: `{"error":"temporarily_unavailable"}`, calls: all, says: "400 Bad Request, temporarily_unavailable " + wait},
+		{status: 200, body: `{"error":"server_error"}`, calls: all, says: "200 OK, server_error " + wait},
+		{status: 200, body: `{"success":false,"message":"We are moving."}`, calls: all, says: "200 OK: We are moving. " + wait},
+
+		// The user.
+		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{refresh}, says: "400 Bad Request, invalid_grant " + logIn},
+		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{exchange}, says: "400 Bad Request, invalid_grant " + again},
+		{status: 401, header: challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
+		{status: 401, header: "bearer error=invalid_token", calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 401, header: "Basic realm=\"a\"\n" + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
+		{status: 401, header: `Basic realm="a", ` + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
+		{status: 401, header: challenge, body: moment, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
+		{status: 401, header: challenge, body: `{"error":"other"}`, calls: []int{user}, dead: true, says: "401 Unauthorized, other: The access token was revoked " + logIn},
+		{status: 401, calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 401, body: " \n", calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 200, body: `{"success":false,"message":"The user was not found."}`, calls: []int{user},
+			says: "200 OK: The user was not found. (the user must log in again; the account may be closed)"},
+
+		// The operator.
+		{status: 401, body: moment, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 401, header: `Basic realm="proxy"`, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 401, header: `NotBearer error="invalid_token"`, body: moment, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 401, body: `{"error":"no_route"}`, calls: []int{user}, says: "401 Unauthorized, no_route " + inFront},
+		{status: 403, body: moment, calls: all, says: "403 Forbidden " + inFront},
+		{status: 403, body: "error code: 1010", calls: all, says: "403 Forbidden " + inFront},
+		{status: 407, body: moment, calls: all, says: "407 Proxy Authentication Required " + inFront},
+		{status: 451, body: moment, calls: all, says: "451 Unavailable For Legal Reasons " + inFront},
+		{status: 403, calls: []int{user}, says: "403 Forbidden " + scope},
+		{status: 401, body: `{"error":"invalid_client"}`, calls: post, says: "401 Unauthorized, invalid_client " + keys},
+		{status: 403, body: `{"error":"unauthorized_client"}`, calls: post, says: "403 Forbidden, unauthorized_client " + keys},
+		{status: 400, body: `{"error":"invalid_scope"}`, calls: post, says: "400 Bad Request, invalid_scope (check the scopes that the application asks for)"},
+		{status: 400, body: `{"error":"invalid_request"}`, calls: all, says: "400 Bad Request, invalid_request " + setUp},
+		{status: 400, body: `{"error":"invalid_redirect_uri"}`, calls: all, says: "400 Bad Request, invalid_redirect_uri " + setUp},
+		{status: 400, body: `{"error":"invalid_code_challenge_method"}`, calls: all, says: "400 Bad Request, invalid_code_challenge_method " + setUp},
+		{status: 400, body: `{"error":"unsupported_grant_type"}`, calls: all, says: "400 Bad Request, unsupported_grant_type " + setUp},
+		{status: 400, body: `{"error":"something_new"}`, calls: all, says: "400 Bad Request, something_new " + setUp},
+		{status: 200, body: `{"error":"invalid_redirect_uri"}`, calls: all, says: "200 OK, invalid_redirect_uri " + setUp},
+		{status: 400, body: `{"error":"invalid_request","error_description":"Missing required parameter: code_verifier."}`, calls: []int{exchange},
+			says: "400 Bad Request, invalid_request: Missing required parameter: code_verifier. (check that Authorize is called on the session that BeginAuth returned)"},
+		{status: 404, body: moment, calls: all, says: "404 Not Found " + endpoints},
+		{status: 405, calls: all, says: "405 Method Not Allowed " + endpoints},
+		{status: 302, calls: all, says: "302 Found " + endpoints},
+		{status: 201, body: success, calls: all, says: "201 Created " + endpoints},
+		{status: 418, calls: all, says: "418 I'm a teapot " + setUp},
+	} {
+		for _, i := range test.calls {
+			err := calls[i].make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				for header := range strings.SplitSeq(test.header, "\n") {
+					if header != "" {
+						w.Header().Add("WWW-Authenticate", header)
+					}
+				}
+				text(test.status, "", test.body)(w, r)
+			})))
+			assertReadable(t, calls[i].doing, err)
+			assert.EqualError(t, err, "gumroad: "+calls[i].doing+": Gumroad answered "+test.says)
+			assert.Equal(t, test.dead, errors.Is(err, gumroad.ErrUnauthorized), test.says)
+			assert.NotErrorIs(t, err, gumroad.ErrAccessDenied)
+		}
+	}
+
+	for code, advice := range map[string]string{
+		"access_denied": "the user said no, and may start again", "server_error": "try again later", "temporarily_unavailable": "try again later",
+		"invalid_scope": "check the scopes that the application asks for", "invalid_request": "check how the provider is set up",
+		"unauthorized_client": "check the client key and the secret", "unsupported_response_type": "check how the provider is set up",
+		"invalid_redirect_uri": "check how the provider is set up", "invalid_code_challenge_method": "check how the provider is set up",
+		"anything_else": "the user may start again",
+	} {
+		_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{"error": {code}})
+		assert.EqualError(t, err, "gumroad: completing the login: the callback says "+code+" ("+advice+")")
+		assert.Equal(t, code == "access_denied", errors.Is(err, gumroad.ErrAccessDenied))
+	}
+}
+
+// Doorkeeper calls a good refresh token invalid if the request has no client key.
+// A program that believed it would throw the token away.
+func TestRefusalForWantOfAClientKey(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", " ", "\n"} {
+		for i, call := range calls {
+			for _, answer := range []http.Handler{
+				text(http.StatusBadRequest, "application/json", `{"error":"invalid_grant","error_description":"The provided authorization grant is invalid_grant."}`),
+				text(http.StatusUnauthorized, "application/json", `{"error":"invalid_client"}`),
+				text(http.StatusForbidden, "application/json", `{"error":"unauthorized_client"}`),
+				text(http.StatusOK, "application/json", `{"error":"invalid_grant"}`),
+			} {
+				p := answering(t, answer)
+				p.ClientKey = key
+				err := call.make(p)
+				assertReadable(t, call.doing, err)
+				if i == 1 { // the user needs no key
+					assert.NotContains(t, err.Error(), "client key: the provider has none")
+					continue
+				}
+				assert.ErrorContains(t, err, "(check the client key: the provider has none)")
+				assert.NotEqual(t, "invalid_grant", asError(t, err).Code)
+				for ; err != nil; err = errors.Unwrap(err) {
+					assert.NotContains(t, fmt.Sprintf("%+v", err), "invalid_grant")
+				}
+			}
+
+			// An outage is no refusal.
+			p := answering(t, text(http.StatusServiceUnavailable, "text/html", page))
+			p.ClientKey = key
+			assert.ErrorContains(t, call.make(p), "503 Service Unavailable (try again later)")
+		}
+	}
+}
+
+// Each is a login whose session got lost.
+func TestLoginWithALostSession(t *testing.T) {
+	t.Parallel()
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	p := server.Provider(callbackURL)
+	callback := func() url.Values {
+		begun, err := p.BeginAuth("state")
+		require.NoError(t, err)
+		authURL, err := begun.GetAuthURL()
+		require.NoError(t, err)
+		address, err := server.Authorize(authURL)
+		require.NoError(t, err)
+		parsed, err := url.Parse(address)
+		require.NoError(t, err)
+		return parsed.Query()
+	}
+	second, err := p.BeginAuth("state")
+	require.NoError(t, err)
+	for code, session := range map[string]goth.Session{"invalid_request": &gumroad.Session{}, "invalid_grant": second} {
+		_, err := session.Authorize(p, callback())
+		assert.Equal(t, code, asError(t, err).Code)
+		assert.ErrorContains(t, err, "check that Authorize is called on the session that BeginAuth returned")
 	}
 }

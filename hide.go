@@ -68,42 +68,46 @@ func redact(text, shown string, secrets []string) string {
 func hide(text, shown string, secrets []string) string {
 	text = hideWhole(text, secrets)
 	letters := bare(text)
-	hide := make([]bool, len(letters))
-	var pieces []string
+	secret := make([]bool, len(letters))
+	mark := func(from, to int) {
+		for i := from; i < to; i++ {
+			secret[i] = true
+		}
+	}
+
+	var whole []string
 	for _, secret := range secrets {
 		if len(secret) > maxPiece && len(secret) <= maxSecret {
-			pieces = append(pieces, plain(bare(secret)))
+			whole = append(whole, plain(bare(secret)))
 		}
 	}
-	all := plain(letters)
-	for i := range max(0, len(all)-maxPiece) {
-		if slices.ContainsFunc(pieces, func(secret string) bool { return strings.Contains(secret, all[i:i+maxPiece+1]) }) {
-			for j := range maxPiece + 1 {
-				hide[i+j] = true
-			}
+	said := plain(letters)
+	for i := range max(0, len(said)-maxPiece) {
+		piece := said[i : i+maxPiece+1]
+		if slices.ContainsFunc(whole, func(secret string) bool { return strings.Contains(secret, piece) }) {
+			mark(i, i+maxPiece+1)
 		}
 	}
-	for i := 0; i < len(letters); i++ {
-		first := i
-		for i < len(letters) && strings.IndexByte(tokenLike, letters[i].letter) >= 0 && (i == first || letters[i].from == letters[i-1].to) {
-			i++
+
+	for i := 0; i < len(letters); {
+		end := i // of the word
+		for end < len(letters) && strings.IndexByte(tokenLike, letters[end].byte) >= 0 && (end == i || letters[end].from == letters[end-1].to) {
+			end++
 		}
-		if i == first {
-			continue
-		}
-		i--
-		if word := text[letters[first].from:letters[i].to]; len(word) >= minToken && !strings.Contains(shown, word) {
-			for j := first; j <= i; j++ {
-				hide[j] = true
+		if end > i {
+			word := text[letters[i].from:letters[end-1].to]
+			if len(word) >= minToken && !strings.Contains(shown, word) {
+				mark(i, end)
 			}
 		}
+		i = max(end, i+1)
 	}
 
 	var rest strings.Builder
 	end := 0
 	for i, letter := range letters {
-		if hide[i] {
-			if i == 0 || !hide[i-1] {
+		if secret[i] {
+			if i == 0 || !secret[i-1] {
 				rest.WriteString(text[end:letter.from] + hidden)
 			}
 			end = letter.to
@@ -133,7 +137,7 @@ func hideWhole(text string, secrets []string) string {
 
 // letter is a byte that a text says, and where the text says it.
 type letter struct {
-	letter   byte
+	byte
 	from, to int // bytes of the text
 }
 
@@ -181,7 +185,7 @@ func bare(text string) []letter {
 func plain(letters []letter) string {
 	text := make([]byte, len(letters))
 	for i, letter := range letters {
-		text[i] = letter.letter
+		text[i] = letter.byte
 	}
 	return string(text)
 }

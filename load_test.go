@@ -130,7 +130,7 @@ func TestLoad(t *testing.T) {
 		go func() {
 			defer work.Done()
 			<-start
-			if err := login(strconv.Itoa(1000000000000 + i)); err != nil {
+			if err := login(strconv.FormatInt(1000000000000+int64(i), 10)); err != nil {
 				failures <- err
 			}
 		}()

@@ -19,6 +19,7 @@ import (
 	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 func Test_New(t *testing.T) {
@@ -166,9 +167,108 @@ func TestRevocationEndpointIsTheTokenEndpointsNeighbour(t *testing.T) {
 // A browser would take such an address for one of the application's own.
 func TestBeginAuthWithoutEndpoint(t *testing.T) {
 	t.Parallel()
-	session, err := new(gumroad.Provider).BeginAuth("state")
+	session, err := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, "", "", "").BeginAuth("state")
 	assert.Nil(t, session)
 	assertReadable(t, "beginning the login", err)
+	assert.ErrorContains(t, err, "the provider has no AuthURL")
+}
+
+// goth's own tests make such a provider.
+func TestBeginAuthOfAnEmptyProvider(t *testing.T) {
+	t.Parallel()
+	session, err := gumroad.New("", "", "/foo").BeginAuth("test_state")
+	require.NoError(t, err)
+	authURL, err := session.GetAuthURL()
+	require.NoError(t, err)
+	assert.Contains(t, authURL, "gumroad.com/oauth/authorize")
+}
+
+// A provider that New did not make says so, whatever it is asked.
+func TestProviderThatNewDidNotMake(t *testing.T) {
+	t.Parallel()
+	for _, p := range []*gumroad.Provider{nil, {}, {ClientKey: clientKey, Secret: secret, AuthURL: "https://gumroad.com/oauth/authorize",
+		TokenURL: "https://gumroad.com/oauth/token", ProfileURL: "https://gumroad.com/api/v2/user"}} {
+		session, err := p.BeginAuth("state")
+		assert.Nil(t, session)
+		assertReadable(t, "beginning the login", err)
+		for _, call := range calls {
+			err := errors.Join(err, call.make(p))
+			if p != nil {
+				assert.Equal(t, 2, strings.Count(err.Error(), "the provider was not made by New"), err)
+			}
+		}
+		_, err = (&gumroad.Session{}).Authorize(p, url.Values{"error": {"access_denied"}})
+		assertReadable(t, "completing the login", err)
+		assert.NotErrorIs(t, err, gumroad.ErrAccessDenied)
+	}
+}
+
+// A program may change one endpoint and keep the others.
+func TestEndpointsCanBeChanged(t *testing.T) {
+	t.Parallel()
+	p := gumroad.New(clientKey, secret, callbackURL)
+	assert.Equal(t, "https://gumroad.com/oauth/authorize", p.AuthURL)
+	assert.Equal(t, "https://api.gumroad.com/oauth/token", p.TokenURL)
+	assert.Equal(t, "https://api.gumroad.com/v2/user", p.ProfileURL)
+
+	server := answering(t, object(success), object(success), object(success), object(`{}`))
+	p.AuthURL, p.TokenURL, p.ProfileURL = "http://127.0.0.1/begin", server.TokenURL, server.ProfileURL
+	begin(t, p, "s", "http://127.0.0.1/begin")
+	for _, call := range calls {
+		assert.NoError(t, call.make(p), call.doing)
+	}
+}
+
+// withoutEmail is a provider of an application's own, which changes one method.
+type withoutEmail struct{ *gumroad.Provider }
+
+func (p withoutEmail) FetchUser(session goth.Session) (goth.User, error) {
+	user, err := p.Provider.FetchUser(session)
+	user.Email = ""
+	return user, err
+}
+
+// named is another, with the Provider itself in it.
+type named struct {
+	gumroad.Provider
+	name string
+}
+
+func (p *named) Name() string { return p.name }
+
+// kept is a session of an application's own.
+type kept struct {
+	*gumroad.Session
+	begun time.Time
+}
+
+func TestProviderAndSessionThatAreEmbedded(t *testing.T) {
+	t.Parallel()
+	for _, embed := range []func(*gumroad.Provider) goth.Provider{
+		func(p *gumroad.Provider) goth.Provider { return withoutEmail{p} },
+		func(p *gumroad.Provider) goth.Provider { return &withoutEmail{p} },
+		func(p *gumroad.Provider) goth.Provider { return &named{*p, "shop"} },
+		func(p *gumroad.Provider) goth.Provider { return struct{ goth.Provider }{p}.Provider },
+	} {
+		p := embed(answering(t, object(success), object(`{"success":true,"user":{"id":"1","email":"a@example.com"}}`)))
+		begun, err := p.BeginAuth("state")
+		require.NoError(t, err)
+		session := kept{begun.(*gumroad.Session), time.Now()}
+		token, err := session.Authorize(p, url.Values{"code": {code}})
+		require.NoError(t, err)
+		assert.Equal(t, "a", token)
+		user, err := p.FetchUser(session)
+		require.NoError(t, err)
+		assert.Equal(t, "1", user.UserID)
+		_, changed := p.(interface {
+			FetchUser(goth.Session) (goth.User, error)
+		})
+		assert.True(t, changed)
+	}
+	_, err := (&gumroad.Session{}).Authorize(withoutEmail{}, url.Values{"code": {code}})
+	assertReadable(t, "completing the login", err)
+	_, err = answering(t).FetchUser(kept{})
+	assertReadable(t, "fetching the user", err)
 }
 
 // What cannot be an address is an error when it is needed.
@@ -237,6 +337,72 @@ func TestRefreshTokenOfARevokedPair(t *testing.T) {
 		assert.Equal(t, "invalid_grant", asError(t, err).Code)
 		assert.Equal(t, http.StatusBadRequest, asError(t, err).StatusCode)
 		assert.ErrorContains(t, err, "log in again")
+	}
+}
+
+// A refresh gives what x/oauth2 would give, whose users look for it there.
+func TestRefreshedTokenIsWhatOAuth2WouldReturn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		fields    string
+		expiresIn int64 // seconds
+		refresh   string
+	}{
+		{`"token_type":"Bearer","refresh_token":"new"`, 0, "new"},
+		{`"token_type":"Bearer"`, 0, refreshToken},
+		{`"refresh_token":""`, 0, refreshToken},
+		{`"refresh_token":null,"expires_in":null`, 0, refreshToken},
+		{`"refresh_token":"new","expires_in":0`, 0, "new"},
+		{`"refresh_token":"new","expires_in":"0"`, 0, "new"},
+		{`"refresh_token":"new","expires_in":1`, 1, "new"},
+		{`"refresh_token":"new","expires_in":10`, 10, "new"},
+		{`"refresh_token":"new","expires_in":7200`, 7200, "new"},
+		{`"refresh_token":"new","expires_in":"7200"`, 7200, "new"},
+		{`"expires_in":99999999999`, 1<<31 - 1, refreshToken},
+		{`"token_type":"mac","scope":"view_profile edit_products","created_at":1609038258`, 0, refreshToken},
+	} {
+		body := `{"access_token":"a",` + test.fields + `}`
+		token, err := answering(t, object(body)).RefreshToken(refreshToken)
+		require.NoError(t, err, body)
+		assert.Equal(t, test.expiresIn, token.ExpiresIn, body)
+		if test.expiresIn == 0 {
+			assert.Zero(t, token.Expiry)
+		} else {
+			assert.WithinDuration(t, time.Now().Add(time.Duration(test.expiresIn)*time.Second), token.Expiry, time.Minute)
+		}
+
+		server := httptest.NewServer(object(body))
+		config := &oauth2.Config{Endpoint: oauth2.Endpoint{TokenURL: server.URL, AuthStyle: oauth2.AuthStyleInParams}}
+		wanted, err := config.TokenSource(t.Context(), &oauth2.Token{RefreshToken: refreshToken}).Token()
+		server.Close()
+		require.NoError(t, err, body)
+		assert.WithinDuration(t, wanted.Expiry, token.Expiry, time.Minute)
+		for _, field := range []string{"access_token", "scope", "created_at", "expires_in", "none"} {
+			assert.Equal(t, wanted.Extra(field), token.Extra(field), field)
+		}
+		assert.Equal(t, []any{wanted.AccessToken, wanted.TokenType, wanted.Type(), wanted.RefreshToken, wanted.ExpiresIn},
+			[]any{token.AccessToken, token.TokenType, token.Type(), token.RefreshToken, token.ExpiresIn}, body)
+		assert.Equal(t, test.refresh, token.RefreshToken, body)
+	}
+}
+
+// A token that cannot be used, or a lifetime that cannot be read, is an error.
+func TestTokenThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{}`, ``, `{"access_token":null}`, `{"access_token":""}`, `{"access_token":1}`, `{"access_token":true}`, `{"access_token":["a"]}`, `{"access_token":{}}`,
+		"{\"access_token\":\"a\xff\"}", `{"access_token":"a\ud800"}`, `{"ACCESS_TOKEN":"a"}`,
+		`{"access_token":"a","refresh_token":1}`, `{"access_token":"a","refresh_token":["r"]}`, "{\"access_token\":\"a\",\"refresh_token\":\"\xff\"}",
+		`{"access_token":"a","expires_in":-1}`, `{"access_token":"a","expires_in":"-1"}`, `{"access_token":"a","expires_in":1.5}`,
+		`{"access_token":"a","expires_in":""}`, `{"access_token":"a","expires_in":"soon"}`, `{"access_token":"a","expires_in":" 1"}`,
+		`{"access_token":"a","expires_in":true}`, `{"access_token":"a","expires_in":[]}`, `{"access_token":"a","expires_in":{}}`,
+		`{"access_token":"a","expires_in":99999999999999999999}`, `{"access_token":"a","expires_in":1e999}`,
+	} {
+		for _, call := range []int{0, 2} {
+			err := calls[call].make(answering(t, object(body)))
+			assertReadable(t, calls[call].doing, err)
+			assert.ErrorContains(t, err, "no usable answer from Gumroad: an answer", body)
+		}
 	}
 }
 

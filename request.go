@@ -103,7 +103,7 @@ func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*h
 	transport, req.Close = r.stall.transport(transport)
 
 	resp, err := transport.RoundTrip(req)
-	if err == nil && (resp == nil || resp.Body == nil) {
+	if err == nil && (resp == nil || resp.Body == nil || resp.StatusCode == 0) {
 		err = errors.New("the Transport of HTTPClient returned no answer")
 	}
 	if err != nil {
@@ -156,7 +156,7 @@ var challenge = regexp.MustCompile(`(?i)(?:^|,\s*)Bearer\b(?:.*\berror="([^"]*)"
 func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) *Error {
 	code, description := firstText(object, "error"), firstText(object, "error_description", "message")
 	kind := otherBody
-	challenged := resp.Header.Get("WWW-Authenticate")
+	challenged := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
 	if found := challenge.FindStringSubmatch(challenged); found != nil {
 		// Gumroad itself: nothing in front of it knows of its tokens.
 		kind, code, description = emptyBody, cmp.Or(code, found[1]), cmp.Or(description, found[2])
@@ -166,10 +166,6 @@ func (r *request) refused(resp *http.Response, object map[string]any, body []byt
 		kind = emptyBody
 	}
 	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
-	if err != nil {
-		if unread := (*failure)(nil); errors.As(err, &unread) {
-		}
-	}
 	switch {
 	case e.advice != wait && r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "":
 		// Doorkeeper calls a refresh token invalid if no client comes with it.

@@ -410,7 +410,7 @@ func TestTransportThatFollowsRedirects(t *testing.T) {
 func TestTransportWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
-		for _, answer := range []*http.Response{nil, {StatusCode: http.StatusOK}} {
+		for _, answer := range []*http.Response{nil, {StatusCode: http.StatusOK}, {Body: http.NoBody}} {
 			p := gumroad.New(clientKey, secret, callbackURL)
 			p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer, nil })}
 			err := call.make(p)

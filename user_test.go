@@ -344,6 +344,17 @@ func TestFetchUserBeforeAuthorize(t *testing.T) {
 	}
 }
 
+// net/http refuses such a header. It is not the connection's fault.
+func TestFetchUserWithATokenThatFitsNoHeader(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"a\n", "a\r\nb", "\x00", "a\x7f", "\tb"} {
+		_, err := answering(t).FetchUser(&gumroad.Session{AccessToken: token})
+		assert.EqualError(t, err, "gumroad: fetching the user: the access token has a character that cannot be in a header (the user must log in again)")
+	}
+	_, err := answering(t, object(success)).FetchUser(&gumroad.Session{AccessToken: "é 日"})
+	assert.NoError(t, err)
+}
+
 func TestSizeOfTheUser(t *testing.T) {
 	t.Parallel()
 	const limit = 2 << 20
