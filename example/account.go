@@ -54,13 +54,10 @@ var (
 	errReplaced = errors.New("the tokens were replaced")
 )
 
-func newAccounts(db *database, provider *gumroad.Provider, secret string) (*accounts, error) {
-	block, err := aes.NewCipher(deriveKey(secret, "tokens"))
-	if err != nil {
-		return nil, err
-	}
-	box, err := cipher.NewGCMWithRandomNonce(block)
-	return &accounts{db, provider, box, leaseTime}, err
+func newAccounts(db *database, provider *gumroad.Provider, secret string) *accounts {
+	block, _ := aes.NewCipher(deriveKey(secret, "tokens")) // no error with a key of this length
+	box, _ := cipher.NewGCMWithRandomNonce(block)
+	return &accounts{db, provider, box, leaseTime}
 }
 
 // login is what a session says about the browser's user.
@@ -174,15 +171,15 @@ func (s *accounts) use(ctx context.Context, who login, ask func(accessToken stri
 		if err != nil {
 			return err
 		}
-		tokens, err := s.open(acc)
-		if err == nil {
-			err = ask(tokens.Access)
+		tokens, refused := s.open(acc)
+		if refused == nil {
+			refused = ask(tokens.Access)
 		}
-		if !errors.Is(err, gumroad.ErrUnauthorized) {
-			return err
+		if !errors.Is(refused, gumroad.ErrUnauthorized) {
+			return refused
 		}
 		// A refresh may be under way.
-		err = s.exclusive(ctx, who, acc.version, func(context.Context, account, pair) error { return err })
+		err = s.exclusive(ctx, who, acc.version, func(context.Context, account, pair) error { return refused })
 		if !errors.Is(err, errReplaced) {
 			return err
 		}

@@ -236,10 +236,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	provider := gumroad.NewCustomisedURL(c.Key, c.Secret, "", c.Gumroad+gumroadtest.AuthorizePath, c.Gumroad+gumroadtest.TokenPath, c.Gumroad+gumroadtest.UserPath)
-	accounts, err := newAccounts(db, provider, testSecret)
-	if err != nil {
-		panic(err)
-	}
+	accounts := newAccounts(db, provider, testSecret)
 	accounts.lease = leaseOfChild
 	fmt.Fprintln(os.Stderr, accounts.refresh(context.Background(), c.Who))
 }
@@ -514,6 +511,16 @@ func TestDatabaseFailsAtRefresh(t *testing.T) {
 	require.Contains(t, page.body, "Something went wrong here")
 	require.Contains(t, s.log.String(), "no room")
 	require.Zero(t, livingTokens(s), "tokens that are not kept are revoked")
+}
+
+func TestDatabaseFailsAtRefetch(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	_, err := s.app.accounts.db.Exec("CREATE TRIGGER t BEFORE UPDATE OF profile ON gumroad_accounts BEGIN SELECT RAISE(FAIL, 'no room'); END")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusInternalServerError, ann.post("/profile/refetch").StatusCode)
+	require.Contains(t, s.log.String(), "no room")
 }
 
 func TestDatabaseFailsAtDisconnect(t *testing.T) {

@@ -30,11 +30,7 @@ type app struct {
 // newApp returns the application that browsers find at base. It sets up goth and
 // gothic, which have one configuration for the whole program.
 func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret string, test bool) (*app, error) {
-	accounts, err := newAccounts(db, provider, secret)
-	if err != nil {
-		return nil, err
-	}
-	a := &app{provider: provider, accounts: accounts, sessions: newSessions(db.sessions, base), test: test}
+	a := &app{provider: provider, accounts: newAccounts(db, provider, secret), sessions: newSessions(db.sessions, base), test: test}
 	// Behind a proxy, the Host may be another one than browsers see.
 	a.crossOrigin = http.NewCrossOriginProtection()
 	if err := a.crossOrigin.AddTrustedOrigin(base.String()); err != nil {

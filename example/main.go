@@ -81,7 +81,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	fmt.Fprintf(stdout, "Listening on port %s. Open %s in a browser. Ctrl-C stops it.\n", port, base)
 	if cfg.key == "" {
-		fmt.Fprintln(stdout, "Users log in at a test server inside this program. Nothing is kept when it stops.")
+		fmt.Fprintln(stdout, "Users log in at a test server inside this program, which forgets everything when it stops.")
 	} else {
 		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", provider.AuthURL, callback)
 	}

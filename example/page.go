@@ -21,8 +21,9 @@ import (
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"utc": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-	"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"utc":         func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+	"iso":         func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"gumroadPage": gumroadPage,
 }).ParseFS(files, "templates/*.html"))
 
 // view is what a page shows.
@@ -102,9 +103,6 @@ func (p profile) PictureURL() template.URL {
 	}
 	return ""
 }
-
-// PageURL returns the address of the user's page at Gumroad, or nil.
-func (p profile) PageURL() *url.URL { return gumroadPage(p.Page) }
 
 // gumroadPage returns the address if it is one of Gumroad's, or nil.
 func gumroadPage(address string) *url.URL {

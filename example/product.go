@@ -26,14 +26,6 @@ type product struct {
 	Published bool   `json:"published"`
 }
 
-// Link returns the address of the product if it is one to link to, or "".
-func (p product) Link() string {
-	if u := gumroadPage(p.Address); u != nil {
-		return u.String()
-	}
-	return ""
-}
-
 const maxProductPage = 2 << 20 // bytes
 
 // fetchProducts asks Gumroad for the page of the user's products with this key, ""

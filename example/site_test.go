@@ -54,7 +54,7 @@ func newTestSite(t *testing.T, options ...siteOptions) *testSite {
 	}
 	s := &testSite{t: t, gumroad: gumroadtest.NewServer(), log: captureLog(t), seen: &safeBuffer{}, secrets: &secretFinder{}, address: o.address}
 	t.Cleanup(s.gumroad.Close)
-	s.gumroad.Handle("GET /products", pagesOfProducts(23), gumroad.ScopeViewProfile)
+	s.gumroad.Handle("GET /products", http.HandlerFunc(listProducts), gumroad.ScopeViewProfile)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.apps[int(s.turn.Add(1))%len(s.apps)].ServeHTTP(w, r)
 	}))

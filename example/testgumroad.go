@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -25,31 +26,28 @@ func newTestGumroad() *gumroadtest.Server {
 	user := test.User()
 	user.Picture = "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(sailor)
 	test.SetUser(user)
-	test.Handle("GET /products", pagesOfProducts(23), gumroad.ScopeViewProfile)
+	test.Handle("GET /products", http.HandlerFunc(listProducts), gumroad.ScopeViewProfile)
 	return test
 }
 
-// pagesOfProducts answers as Gumroad's API does, with ten products a page.
-func pagesOfProducts(count int) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		key := r.URL.Query().Get("page_key")
-		first, err := strconv.Atoi(key)
-		if key != "" && (err != nil || first < 0 || first >= count) {
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprint(w, `{"status":400,"error":"Invalid page_key."}`)
-			return
-		}
-		answer := productPage{Success: true}
-		for i := first; i < min(first+10, count); i++ {
-			answer.Products = append(answer.Products, product{
-				Name: fmt.Sprint("Knot of the day, no. ", i+1), Price: "$1", Published: i%7 != 6,
-				Address: fmt.Sprint("https://sailorjohn.gumroad.com/l/knot", i+1),
-			})
-		}
-		if first+10 < count {
-			answer.Next = fmt.Sprint(first + 10)
-		}
-		json.NewEncoder(w).Encode(answer)
+// listProducts answers as Gumroad's API does, with ten products a page.
+func listProducts(w http.ResponseWriter, r *http.Request) {
+	const count = 23
+	first, err := strconv.Atoi(cmp.Or(r.FormValue("page_key"), "0"))
+	if err != nil || first < 0 || first >= count {
+		http.Error(w, `{"status":400,"error":"Invalid page_key."}`, http.StatusBadRequest)
+		return
 	}
+	answer := productPage{Success: true}
+	for n := first + 1; n <= min(first+10, count); n++ {
+		answer.Products = append(answer.Products, product{
+			Name: fmt.Sprint("Knot of the day, no. ", n), Price: "$1", Published: n%7 != 0,
+			Address: fmt.Sprint("https://sailorjohn.gumroad.com/l/knot", n),
+		})
+	}
+	if first+10 < count {
+		answer.Next = strconv.Itoa(first + 10)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	json.NewEncoder(w).Encode(answer)
 }
