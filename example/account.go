@@ -280,7 +280,7 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 			case <-time.After(pollTime):
 				continue
 			case <-waiting.Done():
-				return waiting.Err()
+				return fmt.Errorf("gumroad: waiting for another request that uses the tokens: %w", waiting.Err())
 			}
 		}
 

@@ -141,8 +141,9 @@ func TestTurnEndsWithTheRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, s.app.accounts.refresh(ctx, who), context.Canceled)
-	s.app.accounts.lease = -time.Second + time.Millisecond
-	require.ErrorIs(t, s.app.accounts.disconnect(context.Background(), who), context.DeadlineExceeded, "nobody waits for longer than a lease")
+	s.app.accounts.lease = -time.Second + 10*time.Millisecond
+	require.ErrorIs(t, s.app.accounts.refresh(context.Background(), who), context.DeadlineExceeded, "nobody waits for longer than a lease")
+	require.Contains(t, s.visitorWith(ann.session()).post("/token/refresh").body, "Gumroad is not answering")
 	s.app.accounts.lease = leaseTime
 	release()
 	require.Equal(t, http.StatusOK, (<-refreshed).StatusCode)
@@ -521,6 +522,18 @@ func TestDatabaseFailsAtRefetch(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusInternalServerError, ann.post("/profile/refetch").StatusCode)
 	require.Contains(t, s.log.String(), "no room")
+}
+
+func TestDatabaseFailsAtLease(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	old := s.accessToken()
+	_, err := s.app.accounts.db.Exec("CREATE TRIGGER t BEFORE UPDATE OF busy_until ON gumroad_accounts BEGIN SELECT RAISE(FAIL, 'no room'); END")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusInternalServerError, ann.post("/token/refresh").StatusCode)
+	require.Contains(t, s.log.String(), "no room")
+	require.True(t, s.alive(old), "Gumroad was not asked")
 }
 
 func TestDatabaseFailsAtDisconnect(t *testing.T) {

@@ -120,5 +120,7 @@ func TestProductsWhileRefreshed(t *testing.T) {
 	release := hang(s, productsPath, func() { listed <- ann.get("/products") })
 	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
 	release()
-	require.Equal(t, http.StatusOK, (<-listed).StatusCode)
+	page := <-listed
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, page.body, "Knot of the day", "it was asked again with the new token")
 }
