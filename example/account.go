@@ -152,11 +152,11 @@ func (s *accounts) logIn(ctx context.Context, user goth.User) (login, error) {
 		if !done {
 			continue // another request was faster
 		}
-		if before.version != "" {
-			old, err := s.open(before)
-			if err != nil {
-				log.Print("The tokens of the login before this one stay valid: ", err)
-			}
+		if before.version == "" {
+			// It is the first login.
+		} else if old, err := s.open(before); err != nil {
+			log.Print("The tokens of the login before this one stay valid: ", err)
+		} else {
 			s.revoke(ctx, old, kept)
 		}
 		return login{user.UserID, before.connection, time.Now()}, nil
@@ -226,7 +226,7 @@ func (s *accounts) refresh(ctx context.Context, who login) error {
 		return err
 	})
 	if errors.Is(err, errReplaced) {
-		return nil
+		_, err = s.find(ctx, who)
 	}
 	return err
 }
@@ -297,7 +297,7 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 			acc.ID, acc.version, until); err != nil {
 			log.Print("Giving the lease back: ", err)
 		}
-		if found, err := s.find(ctx, who); err == nil && found.version != acc.version {
+		if found, _ := s.find(ctx, who); found.version != acc.version {
 			return errReplaced
 		}
 		return err
@@ -307,7 +307,7 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 // revoke has Gumroad revoke tokens that are not kept any more, unless one of them
 // is kept still: a server may give the same one twice.
 func (s *accounts) revoke(ctx context.Context, old, kept pair) {
-	if old.Access == "" || old.Access == kept.Access || (old.Refresh != "" && old.Refresh == kept.Refresh) {
+	if old.Access == kept.Access || (old.Refresh != "" && old.Refresh == kept.Refresh) {
 		return
 	}
 	if err := s.provider.RevokeToken(ctx, old.Access); err != nil {

@@ -439,7 +439,8 @@ func TestAnotherSecret(t *testing.T) {
 			require.Contains(t, s.log.String(), "SESSION_SECRET")
 			require.Empty(t, ann.session())
 			require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
-			require.Contains(t, s.log.String(), "stay valid", "the old tokens cannot be revoked")
+			require.Contains(t, s.log.String(), "The tokens of the login before this one stay valid", "they cannot be revoked")
+			require.NotContains(t, s.log.String(), "A token that is not used any more")
 			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
 		}
 	})
@@ -534,6 +535,66 @@ func TestDatabaseFailsAtLease(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, ann.post("/token/refresh").StatusCode)
 	require.Contains(t, s.log.String(), "no room")
 	require.True(t, s.alive(old), "Gumroad was not asked")
+
+	_, err = s.app.accounts.db.Exec(`DROP TRIGGER t;
+		CREATE TRIGGER t BEFORE UPDATE OF busy_until ON gumroad_accounts WHEN NEW.busy_until = 0 BEGIN SELECT RAISE(FAIL, 'no room'); END`)
+	require.NoError(t, err)
+	s.gumroad.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
+	require.Equal(t, http.StatusBadGateway, ann.post("/token/refresh").StatusCode)
+	require.Contains(t, s.log.String(), "Giving the lease back: ")
+}
+
+// A session that cannot be ended is not said to be over.
+func TestDatabaseFailsAtEndOfSession(t *testing.T) {
+	for name, end := range map[string]func(s *testSite, ann *visitor) answer{
+		"log out":    func(_ *testSite, ann *visitor) answer { return ann.post("/logout") },
+		"disconnect": func(_ *testSite, ann *visitor) answer { return ann.post("/disconnect") },
+		"new login":  func(_ *testSite, ann *visitor) answer { return ann.logIn() },
+		"revoked": func(s *testSite, ann *visitor) answer {
+			require.NoError(s.t, s.provider.RevokeToken(context.Background(), s.accessToken()))
+			return ann.post("/token/refresh")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSite(t)
+			ann := s.visitor()
+			ann.logIn()
+			_, err := s.app.accounts.db.Exec("CREATE TRIGGER t BEFORE DELETE ON gumroad_sessions BEGIN SELECT RAISE(FAIL, 'no room'); END")
+			require.NoError(t, err)
+			page := end(s, ann)
+			require.Equal(t, http.StatusInternalServerError, page.StatusCode)
+			require.Contains(t, page.body, "Something went wrong here")
+			require.Contains(t, s.log.String(), "no room")
+		})
+	}
+}
+
+// A refresh that comes after a disconnect finds nobody.
+func TestDisconnectedWhileRefreshHangs(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	who := s.login()
+	for _, path := range []string{gumroadtest.TokenPath, productsPath} {
+		ended := make(chan answer, 1)
+		release := hang(s, path, func() {
+			if path == productsPath {
+				ended <- ann.get("/products")
+			} else {
+				ended <- ann.post("/token/refresh")
+			}
+		})
+		_, err := s.app.accounts.db.Exec("DELETE FROM gumroad_accounts")
+		require.NoError(t, err)
+		require.NoError(t, s.provider.RevokeToken(context.Background(), s.secrets.accessTokens()[len(s.secrets.accessTokens())-1]))
+		release()
+		page := <-ended
+		require.Equal(t, http.StatusUnauthorized, page.StatusCode)
+		require.Contains(t, page.body, "You are not logged in")
+		require.ErrorIs(t, s.app.accounts.refresh(context.Background(), who), errNotLoggedIn)
+		require.Zero(t, livingTokens(s))
+		ann.logIn()
+	}
 }
 
 func TestDatabaseFailsAtDisconnect(t *testing.T) {

@@ -590,6 +590,21 @@ func TestNotSetUpRight(t *testing.T) {
 	require.Contains(t, s.log.String(), "check the client key and the secret")
 }
 
+func TestLoginThatCannotBegin(t *testing.T) {
+	s := newTestSite(t)
+	s.provider.AuthURL = ""
+	page := s.visitor().post("/auth/gumroad")
+	require.Equal(t, http.StatusInternalServerError, page.StatusCode)
+	require.Contains(t, page.body, "Something went wrong here")
+	require.Contains(t, s.log.String(), "gumroad: ")
+}
+
+func TestBaseThatIsNoOrigin(t *testing.T) {
+	s := newTestSite(t)
+	_, err := newApp(s.provider, s.app.accounts.db, &url.URL{Scheme: "https", Host: "example.com", Path: "/app"}, testSecret, false)
+	require.Error(t, err)
+}
+
 func TestOtherErrorsAtCallback(t *testing.T) {
 	for code, status := range map[string]int{
 		"invalid_scope":             http.StatusInternalServerError,

@@ -33,6 +33,8 @@ func TestProducts(t *testing.T) {
 	require.Contains(t, page.body, "not published")
 	require.Contains(t, page.body, `href="/profile"`)
 
+	s.gumroad.Fail(productsPath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
+	require.Equal(t, http.StatusBadGateway, ann.get("/products?page_key="+next).StatusCode)
 	for _, key := range []string{"x", "-10", "23", "%00"} {
 		require.Equal(t, http.StatusNotFound, ann.get("/products?page_key="+key).StatusCode, key)
 	}
