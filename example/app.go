@@ -45,22 +45,22 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 
 	router := pat.New()
 	// Path, since pat's own Get and Post match whatever begins like the path.
-	route := func(path string, h handler, methods ...string) {
-		router.Path(path).Methods(methods...).Handler(a.page(h))
+	route := func(path string, h http.Handler, methods ...string) {
+		router.Path(path).Methods(methods...).Handler(h)
 		router.Path(path).Handler(a.page(func(w http.ResponseWriter, _ *http.Request, _ login) error {
 			w.Header().Set("Allow", strings.Join(methods, ", "))
 			return notAllowed
 		}))
 	}
-	route("/", a.start, "GET", "HEAD")
-	route("/auth/{provider}", a.begin, "POST")
-	route("/auth/{provider}/callback", a.callback, "GET") // no HEAD, which would use the code up
-	route("/profile", a.profile, "GET", "HEAD")
-	route("/profile/refetch", a.change(a.accounts.refetch, "/profile?done=fetched"), "POST")
-	route("/products", a.products, "GET")
-	route("/token/refresh", a.change(a.accounts.refresh, "/profile?done=refreshed"), "POST")
-	route("/disconnect", a.disconnect, "POST")
-	route("/logout", a.logout, "POST")
+	route("/", a.page(a.start), "GET", "HEAD")
+	route("/auth/{provider}", a.page(a.begin), "POST")
+	route("/auth/{provider}/callback", a.page(a.callback), "GET") // no HEAD, which would use the code up
+	route("/profile", a.page(a.profile), "GET", "HEAD")
+	route("/profile/refetch", a.page(a.change(a.accounts.refetch, "/profile?done=fetched")), "POST")
+	route("/products", a.page(a.products), "GET")
+	route("/token/refresh", a.page(a.change(a.accounts.refresh, "/profile?done=refreshed")), "POST")
+	route("/disconnect", a.page(a.disconnect), "POST")
+	route("/logout", a.page(a.logout), "POST")
 	route("/style.css", serveFile("style.css"), "GET", "HEAD")
 	route("/icon.svg", serveFile("icon.svg"), "GET", "HEAD")
 	nowhere := a.page(func(http.ResponseWriter, *http.Request, login) error { return notFound })

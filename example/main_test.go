@@ -71,6 +71,7 @@ func TestRun(t *testing.T) {
 	browser := &http.Client{Jar: jar}
 	consent := read(t)(browser.PostForm(base+"/auth/gumroad", nil))
 	require.Contains(t, consent, "Authorize")
+	require.Contains(t, consent, asked[0].Meaning, "Gumroad and the application say the same")
 
 	form := url.Values{}
 	for _, field := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(consent, -1) {

@@ -129,10 +129,10 @@ func (a *app) render(w http.ResponseWriter, status int, name string, v view) {
 }
 
 // serveFile answers with a file that is the same for everyone.
-func serveFile(name string) handler {
-	return func(w http.ResponseWriter, r *http.Request, _ login) error {
+func serveFile(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		http.ServeFileFS(w, r, files, name)
-		return nil
 	}
 }

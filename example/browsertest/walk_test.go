@@ -203,6 +203,13 @@ func TestGumroadDown(t *testing.T) {
 	v.sees("01-down", 502, "Gumroad is not answering")
 	v.click("Back to the start")
 	v.sees("02-start", 200, "Log in with your Gumroad account")
+
+	// Where the halves of the card stand one below the other, they begin on one line.
+	v.use(screen{"tablet", 800, 1000, "light"})
+	v.sees("03-tablet", 200, "Log in with your Gumroad account")
+	if got := get(v, chromedp.Evaluate[[]float64](`[...document.querySelectorAll(".front h1, .stub h2")].map(e => e.getBoundingClientRect().x)`)); len(got) != 3 || got[0] != got[1] {
+		t.Errorf("the halves of the card begin at %v", got)
+	}
 }
 
 // standInGumroad is a test server at the addresses of Gumroad.
