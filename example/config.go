@@ -57,15 +57,15 @@ func readConfig(getenv func(string) string) (cfg config, err error) {
 	if given := getenv("BASE_URL"); given != "" {
 		cfg.listen = ":" + cfg.port
 		if cfg.baseURL, err = origin(given); err != nil {
-			return cfg, fmt.Errorf("BASE_URL is %q, but %w", given, err)
+			return cfg, fmt.Errorf("BASE_URL %w", err)
 		}
 	}
 	return cfg, nil
 }
 
 func isPort(s string) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && s == strconv.FormatUint(n, 10)
+	n, _ := strconv.ParseUint(s, 10, 16)
+	return s == strconv.FormatUint(n, 10)
 }
 
 // origin returns scheme, host and port as browsers write them. It refuses an
@@ -75,8 +75,8 @@ func origin(given string) (string, error) {
 	given = strings.TrimSuffix(strings.ToLower(given), "/")
 	u, err := url.Parse(given)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || given != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") ||
-		(u.Port() != "" && !isPort(u.Port())) {
-		return "", errors.New("it must be a scheme and a host and nothing else, such as https://login.example.com")
+		(u.Port() != "" && !isPort(u.Port())) || u.Port() == "0" {
+		return "", errors.New("must be a scheme and a host and nothing else, such as https://login.example.com")
 	}
 	host, err := browserHost(u.Hostname())
 	if err != nil {
@@ -87,7 +87,7 @@ func origin(given string) (string, error) {
 		port = ":" + u.Port()
 	}
 	if strings.TrimSuffix(u.Host, ":"+u.Port()) != host {
-		return "", fmt.Errorf("browsers write it in another way: set it to %s://%s%s", u.Scheme, host, port)
+		return "", fmt.Errorf("must be as browsers write it: set it to %s://%s%s", u.Scheme, host, port)
 	}
 	return u.Scheme + "://" + host + port, nil
 }
@@ -109,11 +109,11 @@ func browserHost(host string) (string, error) {
 	if !hostName.MatchString(host) { // IDNA does not know the underscore
 		host, err = idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
 		if err != nil || !hostName.MatchString(host) {
-			return "", errors.New("its host is none that browsers accept: it must be one such as login.example.com")
+			return "", errors.New("has a host that browsers do not accept: it must be one such as login.example.com")
 		}
 	}
 	if numeric.MatchString(host) {
-		return "", errors.New("browsers write its host in another way: write an IP address with all its four numbers, such as 127.0.0.1")
+		return "", errors.New("has a host that browsers write in another way: write an IP address with all its four numbers, such as 127.0.0.1")
 	}
 	return host, nil
 }
