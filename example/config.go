@@ -99,14 +99,15 @@ var (
 
 // browserHost returns the host as browsers write it in an address.
 func browserHost(host string) (string, error) {
-	ip, err := netip.ParseAddr(host)
+	ip, _ := netip.ParseAddr(host)
 	switch {
-	case err == nil && ip.Is4():
+	case ip.Is4():
 		return host, nil
-	case err == nil && ip.Zone() == "" && !ip.Is4In6():
+	case ip.Is6() && !ip.Is4In6():
 		return "[" + ip.String() + "]", nil
 	}
 	if !hostName.MatchString(host) { // IDNA does not know the underscore
+		var err error
 		host, err = idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
 		if err != nil || !hostName.MatchString(host) {
 			return "", errors.New("has a host that browsers do not accept: it must be one such as login.example.com")

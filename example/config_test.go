@@ -46,6 +46,7 @@ func TestConfigErrors(t *testing.T) {
 		"an address of nowhere":   {map[string]string{"BASE_URL": "https://:3000"}, []string{"BASE_URL"}},
 		"another scheme":          {map[string]string{"BASE_URL": "ftp://example.com"}, []string{"BASE_URL"}},
 		"letters beyond ASCII":    {map[string]string{"BASE_URL": "https://Bücher.example:8443"}, []string{"BASE_URL", "set it to https://xn--bcher-kva.example:8443"}},
+		"an invisible letter":     {map[string]string{"BASE_URL": "https://a\u200db.example"}, []string{"BASE_URL", "do not accept"}},
 		"a short IP address":      {map[string]string{"BASE_URL": "http://127.1:3000"}, []string{"BASE_URL", "such as 127.0.0.1"}},
 		"a hexadecimal one":       {map[string]string{"BASE_URL": "http://0x7f000001"}, []string{"BASE_URL", "such as 127.0.0.1"}},
 		"an IP address and a dot": {map[string]string{"BASE_URL": "http://127.0.0.1."}, []string{"BASE_URL", "such as 127.0.0.1"}},
