@@ -46,16 +46,18 @@ func TestDatabaseIsUsedAgain(t *testing.T) {
 
 // A table of another program's stays as it is, and the start says what is missing.
 func TestForeignTable(t *testing.T) {
-	eachDatabase(t, true, func(t *testing.T, address string) {
-		db := openTestDatabase(t, address)
-		_, err := db.Exec("DROP TABLE gumroad_accounts")
-		require.NoError(t, err)
-		_, err = db.Exec("CREATE TABLE gumroad_accounts (user_id TEXT)")
-		require.NoError(t, err)
-		_, err = openDatabase(context.Background(), address)
-		require.ErrorContains(t, err, "opening the database")
-		require.ErrorContains(t, err, "connection")
-	})
+	for table, missing := range map[string]string{"gumroad_accounts": "connection", "gumroad_sessions": "token"} {
+		eachDatabase(t, true, func(t *testing.T, address string) {
+			db := openTestDatabase(t, address)
+			_, err := db.Exec("DROP TABLE " + table)
+			require.NoError(t, err)
+			_, err = db.Exec("CREATE TABLE " + table + " (user_id TEXT, expiry BIGINT)")
+			require.NoError(t, err)
+			_, err = openDatabase(context.Background(), address)
+			require.ErrorContains(t, err, "opening the database")
+			require.ErrorContains(t, err, missing)
+		})
+	}
 }
 
 // A role that may not make tables can use those that are there.
