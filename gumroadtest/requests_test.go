@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -133,6 +134,19 @@ func TestForms(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A request whose body breaks off is refused, and does nothing.
+func TestBrokenBody(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Handle("/a", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") }))
+	request := httptest.NewRequest(http.MethodPost, "/v2/a", iotest.ErrReader(io.ErrUnexpectedEOF))
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, request)
+	assert.Equal(t, 400, answer.Code)
+	assert.Equal(t, "gumroadtest: reading the body: unexpected EOF\n", answer.Body.String())
+	assert.Empty(t, s.Requests())
 }
 
 // Close does not wait for a client that sends less than it announced.

@@ -574,27 +574,6 @@ func TestConsentEnds(t *testing.T) {
 	assert.Empty(t, s.consents)
 }
 
-func TestPage(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	s.SetApplication(Application{Name: "<b>Bold</b>", RedirectURIs: []string{callbackURL}, Scopes: []string{"view_sales", "view_public"}})
-	s.SetUser(User{ID: "7", Email: "<i>@example.com"})
-	resp, err := http.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_sales view_public"}}.Encode())
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	page := string(body)
-	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
-	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>",
-		"<header>", "<main>", "Let <bdi>", `<strong dir="auto">&lt;i&gt;@example.com</strong>`, "You will return to <code>" + callbackURL + "</code>"} {
-		assert.Contains(t, page, want)
-	}
-	for _, unwanted := range []string{"<script", "<b>Bold", "<i>@"} {
-		assert.NotContains(t, page, unwanted)
-	}
-}
-
 // A program can serve the server below a path of its own.
 func TestMounted(t *testing.T) {
 	s := NewServer()
