@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
+	"image/png"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -85,6 +88,70 @@ func TestUserByScope(t *testing.T) {
 	}
 }
 
+// userAnswer returns what /v2/user answers to a token with these scopes.
+func userAnswer(t *testing.T, s *Server, scopes ...string) map[string]any {
+	t.Helper()
+	resp, body := call(t, http.MethodGet, s.URL+UserPath, tokenFor(t, s, scopes...))
+	require.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, "max-age=0, private, must-revalidate", resp.Header.Get("Cache-Control"))
+	var answer struct {
+		Success bool
+		User    map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	assert.True(t, answer.Success)
+	return answer.User
+}
+
+func TestUserFields(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	assert.Equal(t, map[string]any{
+		"id": "6754923450134", "user_id": "5rmun_hIfQM7tgNdMgWbbQ==", "url": "https://sailorjohn.gumroad.com", "links": []any{"knots", "ropes"},
+		"name": "John Smith", "bio": "a sailor, a tailor", "twitter_handle": "sailor_john", "currency_type": "usd", "email": "johnsmith@gumroad.com",
+		"profile_url": "https://public-files.gumroad.com/john.png", "profile_picture_url": "https://public-files.gumroad.com/john.png", "display_name": "John Smith",
+	}, userAnswer(t, s, "view_profile"))
+	assert.Equal(t, map[string]any{
+		"id": "6754923450134", "user_id": "5rmun_hIfQM7tgNdMgWbbQ==", "url": "https://sailorjohn.gumroad.com", "links": []any{"knots", "ropes"},
+		"name": "John Smith", "bio": "a sailor, a tailor", "twitter_handle": "sailor_john", "profile_picture_url": "https://public-files.gumroad.com/john.png",
+	}, userAnswer(t, s, "account"))
+
+	// A user who filled nothing in.
+	s.SetUser(User{ID: "42", OldPicture: true, AlternateID: "alternate=="})
+	picture := s.URL + "/images/gumroad-default-avatar-5.png"
+	assert.Equal(t, map[string]any{
+		"id": "42", "user_id": "alternate==", "url": "https://42.gumroad.com", "links": nil, "name": nil, "bio": nil, "twitter_handle": nil,
+		"currency_type": "usd", "email": nil, "profile_url": picture, "display_name": "42",
+	}, userAnswer(t, s, "view_profile"))
+	assert.Equal(t, map[string]any{"id": "42", "user_id": "alternate==", "url": "https://42.gumroad.com", "links": nil}, userAnswer(t, s, "account"))
+
+	s.SetUser(User{ID: "42", Username: "sailor_john_2"})
+	user := userAnswer(t, s, "view_profile")
+	assert.Equal(t, "https://sailor-john-2.gumroad.com", user["url"], "a host has no _")
+	assert.Equal(t, "sailor_john_2", user["display_name"])
+	assert.Equal(t, picture, user["profile_picture_url"])
+}
+
+func TestDefaultPicture(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	answer := get(t, s.URL+picturePath)
+	assert.Equal(t, 200, answer.status)
+	assert.Equal(t, "image/png", answer.contentType)
+	_, err := png.Decode(strings.NewReader(answer.body))
+	assert.NoError(t, err)
+}
+
+func TestUsersAreCopied(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	products := []string{"knots"}
+	s.SetUser(User{ID: "42", Products: products})
+	products[0] = "changed"
+	s.User().Products[0] = "changed"
+	assert.Equal(t, "knots", s.User().Products[0])
+}
+
 func TestUsersOneAfterTheOther(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -151,25 +218,126 @@ func TestAuthorizeRefuses(t *testing.T) {
 	}
 }
 
+func TestAuthorizeAddresses(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	query := "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}}.Encode()
+	for _, page := range []string{
+		s.URL + AuthorizePath, "https://gumroad.com/oauth/authorize", "https://app.gumroad.com/oauth/authorize", "HTTPS://Gumroad.COM/oauth/authorize",
+	} {
+		back, err := s.Authorize(page + query)
+		require.NoError(t, err)
+		assert.Contains(t, back, callbackURL+"?code=")
+		back, err = s.Deny(page + query)
+		require.NoError(t, err)
+		assert.Contains(t, back, callbackURL+"?error=access_denied")
+	}
+	for _, page := range []string{
+		s.URL, s.URL + TokenPath, s.URL + "/app" + AuthorizePath, strings.Replace(s.URL, "http:", "https:", 1) + AuthorizePath, "http://127.0.0.1" + AuthorizePath,
+		"https://gumroad.com/login", "http://gumroad.com/oauth/authorize", "https://example.com/oauth/authorize", "https://api.gumroad.com/oauth/authorize",
+		"https://gumroad.com.example/oauth/authorize", "/oauth/authorize", "/login",
+	} {
+		for _, press := range []func(string) (string, error){s.Authorize, s.Deny} {
+			back, err := press(page + query)
+			assert.Empty(t, back)
+			require.ErrorContains(t, err, " is not the authorization page, which is one of https://gumroad.com/oauth/authorize, https://app.gumroad.com/oauth/authorize, "+s.URL+AuthorizePath, page)
+			assert.NotContains(t, err.Error(), s.ClientID, "the query")
+		}
+	}
+	for _, press := range []func(string) (string, error){s.Authorize, s.Deny} {
+		_, err := press("")
+		assert.EqualError(t, err, "gumroadtest: the URL of the authorization page is empty: the application did not redirect")
+		_, err = press("%zz")
+		assert.ErrorContains(t, err, "gumroadtest: reading the URL of the authorization page: ")
+	}
+	assert.Empty(t, s.Requests())
+}
+
+// Every page and endpoint that answers GET answers HEAD, without a body.
+func TestHead(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	query := "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "access_token": {tokenFor(t, s, "view_sales")}}.Encode()
+	for _, path := range []string{AuthorizePath, TokenPath + "/info", UserPath, "/api/v2/user", picturePath, "/nowhere", TokenPath} {
+		want, _ := call(t, http.MethodGet, s.URL+path+query, "")
+		got, body := call(t, http.MethodHead, s.URL+path+query, "")
+		assert.Equal(t, want.StatusCode, got.StatusCode, path)
+		assert.Equal(t, want.Header.Get("Content-Type"), got.Header.Get("Content-Type"), path)
+		if want.ContentLength > 0 {
+			assert.Equal(t, want.ContentLength, got.ContentLength, path)
+		}
+		assert.Empty(t, body)
+	}
+}
+
 func TestCodeExpires(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
 	p := s.Provider(callbackURL)
-	var later time.Duration
-	s.now = func() time.Time { return time.Now().Add(later) }
+	now := time.Now()
+	s.now = func() time.Time { return now }
 
 	session, params := authorized(t, s, p)
-	later = 9 * time.Minute
+	now = now.Add(10 * time.Minute)
 	_, err := session.Authorize(p, params)
 	require.NoError(t, err)
 
 	session, params = authorized(t, s, p)
-	later += codeLifetime + time.Minute
+	now = now.Add(10*time.Minute + 1)
 	_, err = session.Authorize(p, params)
 	assert.ErrorContains(t, err, "invalid_grant")
 }
 
-// The rows are those of the engine's table that no recording holds.
+// The buttons send the browser back with an error, or answer with JSON.
+func TestDecisionErrors(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	const withQuery = callbackURL + "?next=%2Fa"
+	const badScope = "error=invalid_scope&error_description=The+requested+scope+is+invalid%2C+unknown%2C+or+malformed."
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for name, test := range map[string]struct {
+		form     url.Values
+		status   int
+		location string
+		body     string
+	}{
+		"scope":                   {url.Values{"scope": {"everything"}}, 302, callbackURL + "?" + badScope, ""},
+		"scope, state":            {url.Values{"scope": {"everything"}, "state": {"a b"}}, 302, callbackURL + "?" + badScope + "&state=a+b", ""},
+		"scope, query":            {url.Values{"scope": {"everything"}, "redirect_uri": {withQuery}}, 302, withQuery + "&" + badScope, ""},
+		"response type":           {url.Values{"response_type": {"token"}}, 302, callbackURL + "#error=unsupported_response_type&error_description=The+authorization+server+does+not+support+this+response+type.", ""},
+		"another response type":   {url.Values{"response_type": {"id"}}, 302, callbackURL + "?error=unsupported_response_type&error_description=The+authorization+server+does+not+support+this+response+type.", ""},
+		"challenge method":        {url.Values{"code_challenge": {"a"}, "code_challenge_method": {"S512"}}, 302, callbackURL + "?error=invalid_code_challenge_method&error_description=The+code+challenge+method+must+be+plain+or+S256.", ""},
+		"client":                  {url.Values{"client_id": {"another"}, "state": {"s"}}, 401, "", `{"error":"invalid_client","error_description":"Client authentication failed due to unknown client, no client authentication included, or unsupported authentication method.","state":"s"}`},
+		"redirect URI":            {url.Values{"redirect_uri": {"/cb"}}, 400, "", `{"error":"invalid_redirect_uri","error_description":"The requested redirect uri is malformed or doesn't match client redirect URI."}`},
+		"redirect URI, and scope": {url.Values{"redirect_uri": {"/cb"}, "scope": {"everything"}}, 400, "", `{"error":"invalid_redirect_uri","error_description":"The requested redirect uri is malformed or doesn't match client redirect URI."}`},
+	} {
+		for _, method := range []string{"", "delete", "DELETE"} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				form := url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "_method": {method}}
+				maps.Copy(form, test.form)
+				resp, err := browser.PostForm(s.URL+AuthorizePath, form)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				assert.Equal(t, test.status, resp.StatusCode)
+				assert.Equal(t, test.location, resp.Header.Get("Location"))
+				assert.Equal(t, "no-cache", resp.Header.Get("Cache-Control"))
+				if test.body != "" {
+					assert.JSONEq(t, test.body, string(body))
+				} else {
+					assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
+					assert.Equal(t, `<html><body>You are being <a href="`+html.EscapeString(test.location)+`">redirected</a>.</body></html>`, string(body))
+				}
+			})
+		}
+	}
+}
+
+// These cases are known of Doorkeeper, but not in the recordings.
 func TestToken(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -180,7 +348,7 @@ func TestToken(t *testing.T) {
 			authURL.Set("code_challenge", challenge[0])
 			authURL.Set("code_challenge_method", "plain")
 		}
-		back, err := s.Authorize("?" + authURL.Encode())
+		back, err := s.Authorize(s.URL + AuthorizePath + "?" + authURL.Encode())
 		require.NoError(t, err)
 		address, _ := url.Parse(back)
 		return url.Values{"code": address.Query()["code"], "redirect_uri": {callbackURL}}
@@ -242,6 +410,64 @@ func TestToken(t *testing.T) {
 	assert.Equal(t, 404, resp.StatusCode, "GET")
 }
 
+func TestTokenChecksTheClient(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	for _, confidential := range []bool{true, false} {
+		s.SetApplication(Application{Confidential: confidential})
+		for _, test := range []struct {
+			id, secret string
+			good       bool
+		}{
+			{s.ClientID, s.ClientSecret, true},
+			{s.ClientID, "", !confidential},
+			{s.ClientID, "wrong", false},
+			{"another", s.ClientSecret, false},
+			{"another", "", false},
+			{"", s.ClientSecret, false},
+			{"", "", false},
+		} {
+			back, err := s.Authorize(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_sales"}}.Encode())
+			require.NoError(t, err)
+			address, err := url.Parse(back)
+			require.NoError(t, err)
+			status, answer := post(t, s.URL+TokenPath, url.Values{"code": address.Query()["code"], "redirect_uri": {callbackURL}, "client_id": {test.id}, "client_secret": {test.secret}})
+			assert.Equal(t, test.good, status == 200, test)
+			assert.Equal(t, !test.good, answer["error"] == "invalid_client", test)
+
+			session := loggedIn(t, s, p)
+			status, _ = post(t, s.URL+RevokePath, url.Values{"token": {session.AccessToken}, "client_id": {test.id}, "client_secret": {test.secret}})
+			_, err = p.FetchUser(session)
+			assert.Equal(t, test.good, status == 200, test)
+			assert.Equal(t, test.good, err != nil, test)
+		}
+	}
+}
+
+func TestTokenInfo(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.now = func() time.Time { return time.Unix(1795502974, 5) }
+	p := s.Provider(callbackURL, "view_sales", "edit_products")
+	session := loggedIn(t, s, p)
+	resp, body := call(t, http.MethodGet, s.URL+TokenPath+"/info", session.AccessToken)
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, "max-age=0, private, must-revalidate", resp.Header.Get("Cache-Control"))
+	assert.JSONEq(t, `{"resource_owner_id":1,"scope":["view_sales","edit_products"],"expires_in":null,"application":{"uid":"`+s.ClientID+`"},"created_at":1795502974}`, body)
+
+	old := *session
+	refreshed, err := p.RefreshToken(session.RefreshToken)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1795502974, refreshed.Extra("created_at"))
+	for _, token := range []string{"", "bogus", refreshed.RefreshToken, old.AccessToken, old.RefreshToken} {
+		resp, body := call(t, http.MethodGet, s.URL+TokenPath+"/info", token)
+		assert.Equal(t, 401, resp.StatusCode)
+		assert.Equal(t, `Bearer realm="Doorkeeper", error="invalid_token", error_description="The access token is invalid"`, resp.Header.Get("WWW-Authenticate"))
+		assert.JSONEq(t, `{"error":"invalid_token","error_description":"The access token is invalid","state":"unauthorized"}`, body)
+	}
+}
+
 func TestRefreshWithoutClient(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -290,8 +516,8 @@ func TestRevocationHints(t *testing.T) {
 	assert.Equal(t, 403, status, "no client")
 }
 
-// The page comes back for a confidential application only when the scopes are
-// others, for one that is not each time.
+// A confidential application gets the page again only for other scopes. Any other
+// application always gets it.
 func TestConsentIsRemembered(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -312,6 +538,42 @@ func TestConsentIsRemembered(t *testing.T) {
 	}
 }
 
+// Only what this user granted counts, as long as one of the tokens lives.
+func TestConsentEnds(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	asked := func() bool {
+		resp, err := browser.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}}.Encode())
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+	assert.True(t, asked(), "nothing granted")
+	first, second := loggedIn(t, s, p), loggedIn(t, s, p)
+	assert.False(t, asked())
+	resp, err := browser.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "response_type": {"token"}}.Encode())
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 400, resp.StatusCode, "a bad request stays one")
+	john := s.User()
+	s.SetUser(User{ID: "42"})
+	assert.True(t, asked(), "another user")
+	s.SetUser(john)
+	assert.False(t, asked())
+	for range 2 {
+		require.NoError(t, p.RevokeToken(t.Context(), first.AccessToken))
+		assert.False(t, asked(), "the second token lives")
+	}
+	refreshed, err := p.RefreshToken(second.RefreshToken)
+	require.NoError(t, err)
+	assert.False(t, asked(), "the refreshed token lives")
+	require.NoError(t, p.RevokeToken(t.Context(), refreshed.RefreshToken))
+	assert.True(t, asked(), "all tokens are revoked")
+	assert.Empty(t, s.consents)
+}
+
 func TestPage(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -324,7 +586,8 @@ func TestPage(t *testing.T) {
 	require.NoError(t, err)
 	page := string(body)
 	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
-	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>"} {
+	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>",
+		"<header>", "<main>", "Let <bdi>", `<strong dir="auto">&lt;i&gt;@example.com</strong>`, "You will return to <code>" + callbackURL + "</code>"} {
 		assert.Contains(t, page, want)
 	}
 	for _, unwanted := range []string{"<script", "<b>Bold", "<i>@"} {
@@ -332,7 +595,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// A program can have the server below a path of its own.
+// A program can serve the server below a path of its own.
 func TestMounted(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -344,50 +607,21 @@ func TestMounted(t *testing.T) {
 
 	p := gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
 		program.URL+"/gumroad/oauth/authorize", program.URL+"/gumroad/oauth/token", program.URL+"/gumroad/v2/user")
-	session := loggedIn(t, s, p)
-	_, err := p.FetchUser(session)
+	session, err := p.BeginAuth("a state")
 	require.NoError(t, err)
-	require.NoError(t, p.RevokeToken(context.Background(), session.AccessToken))
-}
-
-func TestFaults(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	p := s.Provider(callbackURL)
-	session := loggedIn(t, s, p)
-	before := len(s.Requests())
-	s.Fail(UserPath,
-		Fault{Status: 429, Body: "slow down"},
-		Fault{Body: `{"success":false,"message":"Not today."}`},
-		Fault{Status: 42},
-		Fault{Cut: true},
-		Fault{Body: `{"success":true,`, Cut: true},
-		Fault{Delay: time.Nanosecond},
-	)
-	var refused *gumroad.Error
-	_, err := p.FetchUser(session)
-	require.ErrorAs(t, err, &refused)
-	assert.Equal(t, 429, refused.StatusCode)
+	authURL, err := session.GetAuthURL()
+	require.NoError(t, err)
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	pressed, err := browser.Post(authURL, "", nil)
+	require.NoError(t, err)
+	pressed.Body.Close()
+	back, err := pressed.Location()
+	require.NoError(t, err)
+	_, err = session.Authorize(p, back.Query())
+	require.NoError(t, err)
 	_, err = p.FetchUser(session)
-	require.ErrorContains(t, err, "Not today.")
-	_, err = p.FetchUser(session)
-	require.ErrorContains(t, err, "has the status 42")
-	_, err = p.FetchUser(session)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	_, err = p.FetchUser(session)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	for range 2 {
-		_, err = p.FetchUser(session)
-		require.NoError(t, err, "the faults are over")
-	}
-	assert.Len(t, s.Requests(), before+7)
-
-	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, Fault{Status: 400, Body: "error=invalid_client", ContentType: "application/x-www-form-urlencoded"})
-	for _, code := range []string{"invalid_grant", "invalid_client"} {
-		_, err = p.RefreshToken(session.RefreshToken)
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, code, refused.Code)
-	}
+	require.NoError(t, err)
+	require.NoError(t, p.RevokeToken(context.Background(), session.(*gumroad.Session).AccessToken))
 }
 
 func TestUsersWithoutAnID(t *testing.T) {
@@ -405,61 +639,14 @@ func TestUsersWithoutAnID(t *testing.T) {
 	assert.Len(t, ids, 5)
 }
 
-func TestDelayEndsWithTheClientAndWithTheServer(t *testing.T) {
-	s := NewServer()
-	p := s.Provider(callbackURL)
-	session := loggedIn(t, s, p)
-	s.Fail(UserPath, Fault{Delay: time.Hour}, Fault{Delay: time.Hour})
-	p.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
-	_, err := p.FetchUser(session)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-
-	p.HTTPClient = nil
-	failed := make(chan error, 1)
-	go func() {
-		_, err := p.FetchUser(session)
-		failed <- err
-	}()
-	require.Eventually(t, func() bool { return len(s.Requests()) == 3 }, 5*time.Second, time.Millisecond)
-	s.Close()
-	assert.Error(t, <-failed)
-	s.Close() // as a deferred one would
+func revokeFailed(t *testing.T, s *Server) (retryAfter string) {
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, RevokePath, nil))
+	assert.Equal(t, 500, answer.Code)
+	return answer.Header().Get("Retry-After")
 }
 
-func TestRequests(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	p := s.Provider(callbackURL, "view_sales")
-	session := loggedIn(t, s, p)
-	_, err := p.FetchUser(session)
-	require.NoError(t, err)
-	requests := s.Requests()
-	require.Len(t, requests, 2)
-	assert.Equal(t, "POST "+TokenPath, requests[0].Method+" "+requests[0].Path)
-	assert.Equal(t, "authorization_code", requests[0].Form.Get("grant_type"))
-	requests[0].Form.Set("grant_type", "mine")
-	requests[0].Header.Set("Accept", "mine")
-	assert.Equal(t, "authorization_code", s.Requests()[0].Form.Get("grant_type"))
-	assert.NotEqual(t, "mine", s.Requests()[0].Header.Get("Accept"))
-	assert.Equal(t, "GET "+UserPath, requests[1].Method+" "+requests[1].Path)
-	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
-}
-
-// A handler's own test may call it without a network, and by the older path.
-func TestServeHTTPWithoutBody(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	s.Fail("/api/v2/user", Fault{Status: 503}, Fault{Status: 42}, Fault{Status: 101, Cut: true})
-	for _, status := range []int{503, 500, 500, 401} {
-		request, err := http.NewRequest(http.MethodGet, "/api/v2/user", nil)
-		require.NoError(t, err)
-		answer := httptest.NewRecorder()
-		s.ServeHTTP(answer, request)
-		assert.Equal(t, status, answer.Code)
-	}
-}
-
-// Logins go on while the user and the application change.
+// Users log in while the user and the application change.
 func TestConcurrentUse(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -469,9 +656,17 @@ func TestConcurrentUse(t *testing.T) {
 		wait.Add(2)
 		go func() {
 			defer wait.Done()
-			s.SetUser(User{ID: fmt.Sprint(i)})
-			s.SetApplication(Application{RedirectURIs: []string{callbackURL}, Confidential: i%2 == 0})
-			s.Fail(RevokePath, Fault{Status: 500})
+			user := User{ID: fmt.Sprint(i), Products: []string{"knots"}}
+			s.SetUser(user)
+			user.Products[0] = "changed"
+			s.User().Products[0] = "changed"
+			app := Application{RedirectURIs: []string{callbackURL}, Scopes: []string{"view_profile"}, Confidential: i%2 == 0}
+			s.SetApplication(app)
+			app.RedirectURIs[0], app.Scopes[0] = "changed", "changed"
+			fault := Fault{Status: 500, Header: http.Header{"Retry-After": {"1"}}}
+			s.Fail(RevokePath, fault)
+			fault.Header["Retry-After"][0] = "changed"
+			assert.Equal(t, "1", revokeFailed(t, s), "what the caller changed is its own")
 		}()
 		go func() {
 			defer wait.Done()

@@ -3,32 +3,36 @@ package gumroadtest
 import (
 	"cmp"
 	"crypto/md5"
+	_ "embed"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// User is somebody with an account at Gumroad. What is empty is answered as
-// null or left out, as Gumroad does for what a user did not fill in.
+// User is a person with an account at Gumroad. The server answers an empty field
+// as Gumroad does for a user who did not fill it in: with null, with a default,
+// or not at all.
 type User struct {
-	// ID is the identity: digits, fixed at sign-up. Users with the same ID are
-	// the same user, as they were and as they are. Where it is empty one is made
-	// from Username, Email and Name.
+	// ID identifies the user. At Gumroad it is a string of digits, fixed at
+	// sign-up. Users with the same ID are one user. If it is empty, SetUser makes
+	// one from Username, Email and Name.
 	ID string
 
-	// AlternateID is the user_id, which Gumroad documents as not used. Where it
-	// is empty one is made from ID.
+	// AlternateID is the field user_id, which Gumroad documents as not used. If
+	// it is empty, the server makes one from ID.
 	AlternateID string
 
+	// Name is also the display_name. If it is empty, that is Username, or, if this
+	// is empty too, ID.
 	Name string
 
-	// Username is the first part of the page's address; a user who has chosen
-	// none has the ID there.
+	// Username is the first part of the host of the user's page. A host has - in
+	// place of _. If Username is empty, ID is there.
 	Username string
 
 	// Email is what the user typed, confirmed or not.
@@ -36,8 +40,9 @@ type User struct {
 
 	Bio string
 
-	// Picture is the picture's address, in profile_picture_url and, where the
-	// scope allows it, in profile_url.
+	// Picture is the URL of the picture. It is in profile_picture_url and, if the
+	// scope allows it, in profile_url. If it is empty, the URL is that of a default
+	// picture, which this server has, as Gumroad has one.
 	Picture string
 
 	// OldPicture leaves profile_picture_url out, as Gumroad did before March
@@ -48,72 +53,65 @@ type User struct {
 	Products      []string // their permalinks
 }
 
-// SetUser logs somebody in at Gumroad, in place of who was. The logins that
-// follow are that user's, and tokens of before stay with their user; one with
-// the same ID shows the new profile from now on.
+// clone returns a copy that shares nothing.
+func (u *User) clone() User {
+	copied := *u
+	copied.Products = slices.Clone(u.Products)
+	return copied
+}
+
+// SetUser logs a user in at Gumroad, instead of the one before. The logins that
+// follow are that user's. Existing tokens stay with their user. If the ID is that
+// of an earlier user, it is the same user with a new profile.
 func (s *Server) SetUser(user User) {
 	if user.ID == "" {
 		sum := md5.Sum([]byte(user.Username + "\n" + user.Email + "\n" + user.Name))
 		user.ID = fmt.Sprint(binary.BigEndian.Uint64(sum[:]) % 1e13)
 	}
+	user = user.clone()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = user.ID
-	s.users[user.ID] = user
+	s.users.put(user.ID, &user)
 }
 
-// User returns who is logged in at Gumroad.
+// User returns the user who is logged in at Gumroad.
 func (s *Server) User() User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.users[s.user]
+	return s.users.get(s.user).clone()
 }
 
-// The scopes that decide what a token may read of the user.
+// The scopes that decide what a token may read of its user.
 var (
 	mayNotRead = []string{gumroad.ScopeEditProfile, gumroad.ScopeEditEmails, "refund_sales"}
 	mayReadAll = []string{gumroad.ScopeViewProfile, gumroad.ScopeEditProducts, gumroad.ScopeViewSales, "revenue_share", "ifttt"}
 )
 
-func (s *Server) serveUser(w http.ResponseWriter, r *http.Request, form url.Values) {
-	s.mu.Lock()
-	token := s.tokens[bearer(r, form)]
-	valid := token != nil && token.access == bearer(r, form) && !token.revoked
-	var user User
-	var scopes []string
-	if valid {
-		user, scopes = s.users[token.user], token.scopes
-	}
-	s.mu.Unlock()
+func mayReadUser(scopes []string) bool {
+	return slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) })
+}
 
-	if !valid {
-		description := invalidToken.description
-		if token != nil && token.revoked && token.access == bearer(r, form) {
-			description = "The access token was revoked"
-		}
-		invalidToken.challenge(w, description)
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	if !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) }) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusForbidden)
-		return
-	}
+func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
+	caller := r.Context().Value(tokenKey{}).(*caller)
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": user.answer(scopes)})
+	if !caller.exists {
+		writeJSON(w, http.StatusOK, map[string]any{"success": false, "message": "The user was not found."})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": caller.user.answer(caller.scopes, s.URL+picturePath)})
 }
 
 // answer returns what a token with these scopes may read.
-func (u User) answer(scopes []string) map[string]any {
+func (u *User) answer(scopes []string, defaultPicture string) map[string]any {
 	id := md5.Sum([]byte(u.ID))
+	picture := cmp.Or(u.Picture, defaultPicture)
 	answer := map[string]any{
 		"id":      u.ID,
 		"user_id": cmp.Or(u.AlternateID, base64.URLEncoding.EncodeToString(id[:])),
-		"url":     "https://" + cmp.Or(u.Username, u.ID) + ".gumroad.com",
-		"links":   u.Products,
+		// A host name cannot have the _ of an older username.
+		"url":   "https://" + strings.ReplaceAll(cmp.Or(u.Username, u.ID), "_", "-") + ".gumroad.com",
+		"links": u.Products,
 	}
 	all := slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(mayReadAll, scope) })
 	for field, value := range map[string]string{"name": u.Name, "bio": u.Bio, "twitter_handle": u.TwitterHandle} {
@@ -122,23 +120,35 @@ func (u User) answer(scopes []string) map[string]any {
 		}
 	}
 	if !u.OldPicture {
-		answer["profile_picture_url"] = orNull(u.Picture)
+		answer["profile_picture_url"] = picture
 	}
 	if all {
 		answer["currency_type"] = "usd"
-		answer["profile_url"] = orNull(u.Picture)
+		answer["profile_url"] = picture
 		answer["email"] = orNull(u.Email)
 	}
 	if slices.Contains(scopes, gumroad.ScopeViewProfile) {
-		answer["display_name"] = orNull(cmp.Or(u.Name, u.Username, u.Email))
+		answer["display_name"] = cmp.Or(u.Name, u.Username, u.ID)
 	}
 	return answer
 }
 
-// orNull returns what JSON has for a text that may not be there.
+// orNull returns the text, or null for an empty one.
 func orNull(text string) any {
 	if text == "" {
 		return nil
 	}
 	return text
+}
+
+// picturePath is the path of the default picture. Gumroad's has the same file
+// name.
+const picturePath = "/images/gumroad-default-avatar-5.png"
+
+//go:embed gumroad-default-avatar-5.png
+var defaultPicture []byte
+
+func servePicture(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "image/png")
+	w.Write(defaultPicture)
 }
