@@ -1,10 +1,10 @@
 // Package readme checks the documentation from its own text: README.md,
 // SECURITY.md, example/README.md and docs/*.md.
 //
-//	GOWORK=off go test ./...                               everything
-//	GOWORK=off go test -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
-//	GOWORK=off go test -run 'TestGo$/^README' -v ./...      README.md's, with what its program logs
-//	GOWORK=off go test -run 'TestLinks|TestLength' ./...   takes no time
+//	GOWORK=off go test -count=1 ./...                               everything
+//	GOWORK=off go test -count=1 -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
+//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...      README.md's, with what its program logs
+//	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   takes no time
 //
 // # How a go block is checked
 //
