@@ -9,7 +9,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ import (
 var packages = strings.Fields(`
 	bytes cmp context crypto/rand crypto/sha512 database/sql encoding/gob encoding/json errors fmt html io log log/slog
 	maps net/http net/http/cookiejar net/http/httptest net/url os slices strconv strings sync testing time
+	scs=github.com/alexedwards/scs/v2 github.com/boj/redistore
 	github.com/gin-gonic/gin chi=github.com/go-chi/chi/v5 fiber=github.com/gofiber/fiber/v3
 	github.com/gofiber/fiber/v3/middleware/adaptor echo=github.com/labstack/echo/v5 github.com/gorilla/mux
 	github.com/gorilla/sessions github.com/markbates/goth github.com/markbates/goth/gothic
@@ -107,13 +109,19 @@ func declared(decl ast.Decl) []string {
 
 // imports returns the imports that the code lacks.
 func imports(code string) string {
+	file := parse(code)
+	if file == nil {
+		return ""
+	}
 	var list strings.Builder
 	for _, pkg := range packages {
 		name, importPath, named := strings.Cut(pkg, "=")
 		if !named {
 			name, importPath = path.Base(pkg), pkg
 		}
-		if regexp.MustCompile(`\b`+name+`\.`).MatchString(code) && !strings.Contains(code, `"`+importPath+`"`) {
+		used := func(ident *ast.Ident) bool { return ident.Name == name }
+		imported := func(spec *ast.ImportSpec) bool { return spec.Path.Value == strconv.Quote(importPath) }
+		if slices.ContainsFunc(file.Unresolved, used) && !slices.ContainsFunc(file.Imports, imported) {
 			fmt.Fprintf(&list, "import %s %q\n", name, importPath)
 		}
 	}

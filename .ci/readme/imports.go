@@ -3,6 +3,8 @@ package readme
 // What the blocks of the documentation import, so that "go mod tidy" keeps it in
 // go.mod.
 import (
+	_ "github.com/alexedwards/scs/v2"
+	_ "github.com/boj/redistore"
 	_ "github.com/gin-gonic/gin"
 	_ "github.com/go-chi/chi/v5"
 	_ "github.com/gobuffalo/buffalo"
