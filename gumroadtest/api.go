@@ -11,19 +11,19 @@ import (
 )
 
 // Handle adds an endpoint to Gumroad's API. The pattern is one of
-// [http.ServeMux], such as "GET /products/{id}", and is answered below /v2 and
+// [http.ServeMux], such as "GET /products/{id}". The endpoint is below /v2 and
 // below /api/v2. The handler gets the request with its whole path, such as
 // /v2/products/42. Its r.Form holds the parameters of the query and of the body.
 //
-// The server checks the access token before it calls the handler, as Gumroad
-// does. It takes the token from the Authorization header or from the parameter
-// access_token. A token that is missing, unknown or revoked is answered with 401,
-// one that was granted none of the scopes with 403. The scope account is always
-// enough. Without scopes, the endpoint needs no token. The handler can call
-// [TokenUser].
+// As Gumroad does, the server checks the access token before it calls the
+// handler. The token is in the Authorization header or in the parameter
+// access_token. If it is missing, unknown or revoked, the answer is 401. If it
+// was granted none of the scopes, the answer is 403. The scope account is always
+// enough. If no scopes are given, the endpoint needs no token. [TokenUser] tells
+// the handler whose token it is.
 //
 // Like ServeMux, Handle panics if the pattern is not valid or conflicts with an
-// earlier one. "GET /user" is there already.
+// earlier one. "GET /user" exists already.
 func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) {
 	scopes = slices.Clone(scopes)
 	var allowed func([]string) bool
@@ -63,8 +63,9 @@ type caller struct {
 	scopes []string
 }
 
-// TokenUser returns the user whose access token came with a request to a handler
-// of [Server.Handle]. It returns false if the request has no valid token.
+// TokenUser returns the user whose access token is in a request that a handler of
+// [Server.Handle] got. It returns false if there is no valid token, which can
+// happen only at an endpoint without scopes.
 func TokenUser(r *http.Request) (User, bool) {
 	c, found := r.Context().Value(tokenKey{}).(*caller)
 	if !found || !c.exists {
@@ -73,7 +74,7 @@ func TokenUser(r *http.Request) (User, bool) {
 	return c.user.clone(), true
 }
 
-// checkToken calls the handler if the token is one that the endpoint asks for.
+// checkToken calls the handler if the request's token is good enough.
 func (s *Server) checkToken(handler http.Handler, allowed func(scopes []string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()

@@ -15,10 +15,10 @@ type Application struct {
 	// Name is shown on the authorization page.
 	Name string
 
-	// RedirectURIs are the addresses that the browser may be sent back to. The
-	// callback URLs of [Server.Provider] are allowed besides. As at Gumroad, each
-	// needs a scheme and a host, must be ASCII without blanks, and can have no
-	// fragment.
+	// RedirectURIs are the URLs that the browser may be sent back to, besides the
+	// callback URLs of [Server.Provider]. As at Gumroad, each needs a scheme and a
+	// host, is ASCII without blanks, and has no fragment. Authorizing with any
+	// other fails with invalid_redirect_uri.
 	RedirectURIs []string
 
 	// Scopes are the scopes that the application may ask for. If there are none,
@@ -31,7 +31,7 @@ type Application struct {
 	Confidential bool
 }
 
-// publicScopes are what Gumroad grants to a new application: the documented
+// publicScopes are the scopes of a new application at Gumroad: the documented
 // ones and two more.
 var publicScopes = []string{
 	gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,

@@ -14,7 +14,7 @@ import (
 // codeLifetime is how long an authorization code is good, at Gumroad.
 const codeLifetime = 10 * time.Minute
 
-// grant is what a user allowed: an authorization code that was not used yet.
+// grant is what a user allowed, until the code is used.
 type grant struct {
 	user            string
 	scopes          []string
@@ -24,19 +24,19 @@ type grant struct {
 	expires         time.Time
 }
 
-// Authorize presses the button "Authorize" on the authorization page at authURL,
-// as the user who is logged in. It returns the URL that the browser is sent to,
-// with the code and the state.
+// Authorize presses the button "Authorize" on the authorization page, for the user
+// who is logged in. authURL is the URL that the application redirected to: that of
+// the page at gumroad.com, or of this server's own. Authorize returns the URL that
+// the browser is sent back to, with the code and the state.
 //
-// authURL is the URL that the application redirected to: the page at gumroad.com,
-// or this server's own. An error means that it is another URL, or that Gumroad
-// would show an error page; it says why. Nobody is redirected then.
+// It returns an error if authURL is not the URL of the page, or if Gumroad would
+// show an error page and send nobody back. The error says why.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.approve)
 }
 
-// Deny presses the button "Deny" instead; see [Server.Authorize]. The URL that it
-// returns has the error access_denied.
+// Deny presses the button "Deny" on the authorization page. The URL that it returns
+// has the error access_denied. It fails as [Server.Authorize] does.
 func (s *Server) Deny(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.deny)
 }

@@ -3,21 +3,22 @@ package gumroadtest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // gumroadHosts are the hosts of Gumroad's one web application.
 var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 
-// Client returns an HTTP client for which gumroad.com, api.gumroad.com and
-// app.gumroad.com are this server, with any scheme and port. It also reaches the
-// server at its own URL. A request to any other host fails, with an error that
-// names the host.
+// Client returns an HTTP client that sends requests for gumroad.com,
+// api.gumroad.com and app.gumroad.com to this server, whatever their scheme and
+// port. It also reaches the server at its own URL. A request to any other host
+// fails with an error that names the host.
 //
-// With it, a test can leave the program's own gumroad.New as it is. The test
-// registers the program's callback URL with [Server.SetApplication], gives the
-// program the server's ClientID and ClientSecret (or sets these fields to the
-// program's), and gives the client to the provider:
+// With this client, a test can use the program's own gumroad.New. Register the
+// program's callback URL with [Server.SetApplication]. Give the program the
+// server's ClientID and ClientSecret, or set these two fields to the program's
+// credentials. Then give the client to the provider:
 //
 //	server.SetApplication(gumroadtest.Application{
 //		RedirectURIs: []string{"https://app.example/auth/gumroad/callback"},
@@ -25,15 +26,15 @@ var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 //	})
 //	provider.HTTPClient = server.Client()
 //
-// If the test cannot reach the provider, it can set [http.DefaultTransport] to
-// the Transport of this client until it ends. All programs that use the default
-// transport then reach Gumroad only, so the test needs another client for the
-// program's own pages, such as that of its [net/http/httptest.Server].
+// If a test has no access to the provider, it can set [http.DefaultTransport] to
+// the client's Transport, and restore it at the end. The default transport then
+// reaches Gumroad only. To visit the program's own pages, use a client with
+// another transport, such as that of [net/http/httptest.Server.Client].
 func (s *Server) Client() *http.Client {
 	return &http.Client{Transport: &transport{s.URL, s.listener.Client().Transport}}
 }
 
-// transport sends to the server at url what is meant for Gumroad.
+// transport sends requests for Gumroad to the server at url.
 type transport struct {
 	url string
 	// base is not http.DefaultTransport, which may be this transport itself.
@@ -42,11 +43,7 @@ type transport struct {
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	host := strings.ToLower(strings.TrimSuffix(r.URL.Hostname(), "."))
-	isGumroad := false
-	for _, name := range gumroadHosts {
-		isGumroad = isGumroad || host == name
-	}
-	if !isGumroad && r.URL.Scheme+"://"+r.URL.Host != t.url {
+	if !slices.Contains(gumroadHosts, host) && r.URL.Scheme+"://"+r.URL.Host != t.url {
 		if r.Body != nil {
 			r.Body.Close()
 		}
@@ -66,7 +63,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
 func (t *transport) CloseIdleConnections() {
 	(&http.Client{Transport: t.base}).CloseIdleConnections()
 }

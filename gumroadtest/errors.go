@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// oauthError is an error as Doorkeeper answers it.
+// oauthError is an error of Doorkeeper.
 type oauthError struct {
 	status      int
 	code        string
@@ -36,18 +36,18 @@ var (
 		"The access token is invalid"}
 )
 
-// missing is the error for a parameter that is not there.
+// missing is the error for a missing parameter.
 func missing(parameter string) *oauthError {
 	return &oauthError{http.StatusBadRequest, "invalid_request", "Missing required parameter: " + parameter + "."}
 }
 
-// json returns the error's fields in a body.
+// json returns the body of the error.
 func (e *oauthError) json() map[string]any {
 	return map[string]any{"error": e.code, "error_description": e.description}
 }
 
-// challenge sets the header that Doorkeeper sends with most of its errors, in
-// this form whatever the client tried to authenticate with.
+// challenge sets the header WWW-Authenticate that Doorkeeper sends with most of its
+// errors. It says Bearer even if the client used Basic.
 func (e *oauthError) challenge(w http.ResponseWriter, description string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q, error=%q, error_description=%q", "Doorkeeper", e.code, description))

@@ -11,44 +11,46 @@ import (
 	"time"
 )
 
-// Fault is what an endpoint answers instead of the right answer. A Fault that
-// has neither Status nor Body, and that does not lose the answer, delivers the
-// right answer, after Delay and with Header.
+// Fault is an answer that an endpoint gives instead of the right one. A Fault
+// without Status, Body and Cut delivers the right answer, after Delay and with
+// Header.
 type Fault struct {
-	// Status is the HTTP status, from 200 to 999. 0 means 200 if there is a Body.
-	// For any other status the server answers 500, with a message.
+	// Status is the HTTP status, from 200 to 999. If it is 0 and there is a Body,
+	// the status is 200. Any other value is answered with a 500 that says so.
 	Status int
 
-	// Header is added to the answer, and replaces headers of the same name.
-	// Without a Content-Type, a Body that begins like a JSON object is JSON, and
-	// net/http guesses what another one is.
+	// Header is added to the answer. It replaces headers of the same name. Without
+	// a Content-Type, a Body that begins like a JSON object is sent as JSON, and
+	// net/http guesses the type of any other.
 	Header http.Header
 
 	// Body is the body of the answer.
 	Body string
 
 	// Delay is how long the server waits before it answers. If the client leaves
-	// before that, the server does not answer.
+	// before that, there is no answer, and the endpoint does nothing, except with
+	// After.
 	Delay time.Duration
 
-	// Cut closes the connection after Status and Body, or, without these, in the
-	// middle of the header.
+	// Cut closes the connection after Status and Body, or, if there are none, in
+	// the middle of the header.
 	Cut bool
 
-	// After lets the endpoint do its work first: a code or a refresh token is
-	// used up, a token is revoked, the handler of [Server.Handle] is called. Only
-	// the answer is replaced, late, or lost. A Fault with nothing but After loses
-	// the answer, as with Cut.
+	// After lets the endpoint do its work before the fault: it uses up the code or
+	// the refresh token, revokes the token, or calls the handler of
+	// [Server.Handle]. Only the answer is replaced, late or lost. A Fault with
+	// nothing but After loses the answer, as with Cut.
 	After bool
 }
 
 // Fail makes the endpoint at path, such as [TokenPath] or "/v2/products", answer
-// its next requests with the faults, in this order, after those of earlier
-// calls. The path of an endpoint of [Server.Handle] may also be that of its
-// pattern, such as "/v2/products/{id}", for a fault that any such request meets.
+// its next requests with these faults. Each fault is used once, in this order and
+// after the faults of earlier calls. For an endpoint of [Server.Handle], path can
+// also be the path of its pattern, such as "/v2/products/{id}"; the fault is then
+// for any product.
 //
 // Fail panics if the server has no endpoint at path. [Server.Authorize] and
-// [Server.Deny] make no request and meet no fault.
+// [Server.Deny] make no request, so they meet no fault.
 func (s *Server) Fail(path string, faults ...Fault) {
 	path = apiPath(path)
 	s.mu.Lock()

@@ -17,7 +17,7 @@ var pageHTML string
 
 var pages = template.Must(template.New("").Parse(pageHTML))
 
-// authorizationPage asks the user.
+// authorizationPage is the page that asks the user.
 type authorizationPage struct {
 	Application string
 	User        User
@@ -25,20 +25,21 @@ type authorizationPage struct {
 	Form        url.Values
 }
 
-// scope is what the page says of one.
+// scope is a scope and what it allows.
 type scope struct{ Name, Meaning string }
 
-// Fields are what the buttons send, in Doorkeeper's order.
+// Fields are the names of the parameters that the buttons send, in Doorkeeper's
+// order.
 func (authorizationPage) Fields() []string {
 	return []string{"client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge", "code_challenge_method"}
 }
 
-// Title is what the user goes by.
+// Title is how the page names the user.
 func (p authorizationPage) Title() string {
 	return cmp.Or(p.User.Name, p.User.Username, p.User.Email, p.User.ID)
 }
 
-// Picture is the user's, if it is one that can be shown without a network.
+// Picture is the user's picture if it can be shown without a network.
 func (p authorizationPage) Picture() template.URL {
 	if strings.HasPrefix(p.User.Picture, "data:image/") {
 		return template.URL(p.User.Picture)
@@ -46,7 +47,7 @@ func (p authorizationPage) Picture() template.URL {
 	return ""
 }
 
-// Initial stands in for a picture.
+// Initial is shown if there is no picture.
 func (p authorizationPage) Initial() string {
 	for _, r := range p.Title() {
 		return strings.ToUpper(string(r))
@@ -54,10 +55,10 @@ func (p authorizationPage) Initial() string {
 	return ""
 }
 
-// errorPage says what is wrong with a request. Nobody is redirected.
+// errorPage is the page that says what is wrong with a request.
 type errorPage struct{ Description string }
 
-// inWords says what a scope allows.
+// inWords is what each documented scope allows.
 var inWords = map[string]string{
 	gumroad.ScopeViewProfile:        "See your name, email, picture and products",
 	gumroad.ScopeEditProfile:        "Change the name and the bio in your profile",
@@ -71,7 +72,7 @@ var inWords = map[string]string{
 	gumroad.ScopeAccount:            "Do nearly everything in your account",
 }
 
-// describe says what each scope allows, as far as it is documented.
+// describe adds what each scope allows, if that is documented.
 func describe(names []string) []scope {
 	var scopes []scope
 	for _, name := range names {
@@ -90,7 +91,8 @@ func writePage(w http.ResponseWriter, status int, page any) {
 		panic(err) // the templates are our own
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// No form-action: browsers apply it to the redirect after the form too.
+	// There is no form-action, since browsers apply it to the redirect that follows
+	// the form too.
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'")
 	w.WriteHeader(status)
 	w.Write(html.Bytes())

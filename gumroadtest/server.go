@@ -1,27 +1,28 @@
 // Package gumroadtest provides an in-memory Gumroad server for tests. A person
 // can also log in to it with a browser.
 //
-// [NewServer] starts a server. A test either registers [Server.Provider] with
-// goth, or leaves the program's own gumroad.New as it is and gives it
-// [Server.Client]. [Server.Authorize] and [Server.Deny] press the buttons of the
-// authorization page. [Server.Handle] adds the endpoints of Gumroad's API that
-// the program calls after the login. [Server.Fail] makes endpoints fail.
+// [NewServer] starts a server. A test registers [Server.Provider] with goth, or it
+// uses the program's own gumroad.New with [Server.Client]. [Server.Authorize] and
+// [Server.Deny] press the buttons of the authorization page. [Server.Handle] adds
+// the endpoints of Gumroad's API that the program calls after the login.
+// [Server.Fail] makes endpoints fail. [Server.Requests] returns what the program
+// sent.
 //
-// The server is as strict as Gumroad. Its statuses, codes and descriptions are
-// those of recordings of Doorkeeper 5.7.1, which Gumroad runs. It differs from
-// Gumroad in this:
+// The server is as strict as Gumroad. Its statuses, error codes and descriptions
+// come from recordings of Doorkeeper 5.7.1, which Gumroad runs. It differs from
+// Gumroad as follows:
 //
-//   - There is one application; [Server.SetApplication] changes it.
+//   - There is one application. [Server.SetApplication] changes it.
 //   - There is no login form. The user of [Server.SetUser] is logged in.
-//   - The API has no endpoint but /v2/user until Handle adds one.
+//   - The API has only /v2/user until Handle adds more.
 //   - The device flow, introspection and the grant type client_credentials are
-//     missing. A response_mode is ignored; the callback always gets a query.
-//   - There is no rate limit; Fail can answer 429.
-//   - With the scope account, /v2/user has no email and no display_name, as
-//     recorded. Gumroad has added them recently. With the scope edit_profile
-//     alone it answers 403, as Gumroad does; the recorded server did not.
-//   - It remembers the last 10,000 authorization codes, the last 10,000 pairs of
-//     tokens and the last 10,000 users. Older ones are unknown to it.
+//     missing. response_mode is ignored: the callback always gets a query.
+//   - There is no rate limit. Fail can answer 429.
+//   - For the scope account, /v2/user has no email and no display_name, as
+//     recorded. Gumroad has added them recently. For the scope edit_profile
+//     alone, it answers 403, as Gumroad does. The recorded server answered 200.
+//   - The server remembers the last 10,000 authorization codes, pairs of tokens
+//     and users. It forgets older ones.
 package gumroadtest
 
 import (
@@ -117,9 +118,9 @@ func NewServer() *Server {
 	return s
 }
 
-// Close stops the server. It ends the requests in progress, also those whose
-// body never arrives, and waits until their handlers have returned. It may be
-// called more than once.
+// Close stops the server. It ends requests in progress, even if their body never
+// arrives, and waits for their handlers to return. It may be called more than
+// once.
 func (s *Server) Close() {
 	s.close()
 	s.listener.Close()
@@ -148,8 +149,8 @@ func (s *Server) hasEndpoint(path string) bool {
 	})
 }
 
-// ServeHTTP answers as Gumroad does, so that a program can have the server below
-// a path of its own; [http.StripPrefix] must remove what is before the path.
+// ServeHTTP answers as Gumroad does. With it, a program can serve the server below
+// a path of its own. [http.StripPrefix] must remove what is before the path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -85,6 +86,70 @@ func TestUserByScope(t *testing.T) {
 	}
 }
 
+// userAnswer returns what /v2/user answers to a token with these scopes.
+func userAnswer(t *testing.T, s *Server, scopes ...string) map[string]any {
+	t.Helper()
+	resp, body := call(t, http.MethodGet, s.URL+UserPath, tokenFor(t, s, scopes...))
+	require.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, "max-age=0, private, must-revalidate", resp.Header.Get("Cache-Control"))
+	var answer struct {
+		Success bool
+		User    map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	assert.True(t, answer.Success)
+	return answer.User
+}
+
+func TestUserFields(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	assert.Equal(t, map[string]any{
+		"id": "6754923450134", "user_id": "5rmun_hIfQM7tgNdMgWbbQ==", "url": "https://sailorjohn.gumroad.com", "links": []any{"knots", "ropes"},
+		"name": "John Smith", "bio": "a sailor, a tailor", "twitter_handle": "sailor_john", "currency_type": "usd", "email": "johnsmith@gumroad.com",
+		"profile_url": "https://public-files.gumroad.com/john.png", "profile_picture_url": "https://public-files.gumroad.com/john.png", "display_name": "John Smith",
+	}, userAnswer(t, s, "view_profile"))
+	assert.Equal(t, map[string]any{
+		"id": "6754923450134", "user_id": "5rmun_hIfQM7tgNdMgWbbQ==", "url": "https://sailorjohn.gumroad.com", "links": []any{"knots", "ropes"},
+		"name": "John Smith", "bio": "a sailor, a tailor", "twitter_handle": "sailor_john", "profile_picture_url": "https://public-files.gumroad.com/john.png",
+	}, userAnswer(t, s, "account"))
+
+	// A user who filled nothing in.
+	s.SetUser(User{ID: "42", OldPicture: true, AlternateID: "alternate=="})
+	picture := s.URL + "/images/gumroad-default-avatar-5.png"
+	assert.Equal(t, map[string]any{
+		"id": "42", "user_id": "alternate==", "url": "https://42.gumroad.com", "links": nil, "name": nil, "bio": nil, "twitter_handle": nil,
+		"currency_type": "usd", "email": nil, "profile_url": picture, "display_name": "42",
+	}, userAnswer(t, s, "view_profile"))
+	assert.Equal(t, map[string]any{"id": "42", "user_id": "alternate==", "url": "https://42.gumroad.com", "links": nil}, userAnswer(t, s, "account"))
+
+	s.SetUser(User{ID: "42", Username: "sailor_john_2"})
+	user := userAnswer(t, s, "view_profile")
+	assert.Equal(t, "https://sailor-john-2.gumroad.com", user["url"], "a host has no _")
+	assert.Equal(t, "sailor_john_2", user["display_name"])
+	assert.Equal(t, picture, user["profile_picture_url"])
+}
+
+func TestDefaultPicture(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	answer := get(t, s.URL+picturePath)
+	assert.Equal(t, 200, answer.status)
+	assert.Equal(t, "image/png", answer.contentType)
+	_, err := png.Decode(strings.NewReader(answer.body))
+	assert.NoError(t, err)
+}
+
+func TestUsersAreCopied(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	products := []string{"knots"}
+	s.SetUser(User{ID: "42", Products: products})
+	products[0] = "changed"
+	s.User().Products[0] = "changed"
+	assert.Equal(t, "knots", s.User().Products[0])
+}
+
 func TestUsersOneAfterTheOther(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -148,6 +213,60 @@ func TestAuthorizeRefuses(t *testing.T) {
 				assert.Empty(t, back)
 			}
 		})
+	}
+}
+
+func TestAuthorizeAddresses(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	query := "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}}.Encode()
+	for _, page := range []string{
+		s.URL + AuthorizePath, "https://gumroad.com/oauth/authorize", "https://app.gumroad.com/oauth/authorize", "HTTPS://Gumroad.COM/oauth/authorize",
+	} {
+		back, err := s.Authorize(page + query)
+		require.NoError(t, err)
+		assert.Contains(t, back, callbackURL+"?code=")
+		back, err = s.Deny(page + query)
+		require.NoError(t, err)
+		assert.Contains(t, back, callbackURL+"?error=access_denied")
+	}
+	for _, page := range []string{
+		s.URL, s.URL + TokenPath, s.URL + "/app" + AuthorizePath, strings.Replace(s.URL, "http:", "https:", 1) + AuthorizePath, "http://127.0.0.1" + AuthorizePath,
+		"https://gumroad.com/login", "http://gumroad.com/oauth/authorize", "https://example.com/oauth/authorize", "https://api.gumroad.com/oauth/authorize",
+		"https://gumroad.com.example/oauth/authorize", "/oauth/authorize", "/login",
+	} {
+		for _, press := range []func(string) (string, error){s.Authorize, s.Deny} {
+			back, err := press(page + query)
+			assert.Empty(t, back)
+			require.ErrorContains(t, err, " is not the authorization page, which is one of https://gumroad.com/oauth/authorize, https://app.gumroad.com/oauth/authorize, "+s.URL+AuthorizePath, page)
+			assert.NotContains(t, err.Error(), s.ClientID, "the query")
+		}
+	}
+	for _, press := range []func(string) (string, error){s.Authorize, s.Deny} {
+		_, err := press("")
+		assert.EqualError(t, err, "gumroadtest: the URL of the authorization page is empty: the application did not redirect")
+		_, err = press("%zz")
+		assert.ErrorContains(t, err, "gumroadtest: reading the URL of the authorization page: ")
+	}
+	assert.Empty(t, s.Requests())
+}
+
+// Every page and endpoint that answers GET answers HEAD, without a body.
+func TestHead(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	query := "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "access_token": {tokenFor(t, s, "view_sales")}}.Encode()
+	for _, path := range []string{AuthorizePath, TokenPath + "/info", UserPath, "/api/v2/user", picturePath, "/nowhere", TokenPath} {
+		want, _ := call(t, http.MethodGet, s.URL+path+query, "")
+		got, body := call(t, http.MethodHead, s.URL+path+query, "")
+		assert.Equal(t, want.StatusCode, got.StatusCode, path)
+		assert.Equal(t, want.Header.Get("Content-Type"), got.Header.Get("Content-Type"), path)
+		if want.ContentLength > 0 {
+			assert.Equal(t, want.ContentLength, got.ContentLength, path)
+		}
+		assert.Empty(t, body)
 	}
 }
 
@@ -242,6 +361,64 @@ func TestToken(t *testing.T) {
 	assert.Equal(t, 404, resp.StatusCode, "GET")
 }
 
+func TestTokenChecksTheClient(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	for _, confidential := range []bool{true, false} {
+		s.SetApplication(Application{Confidential: confidential})
+		for _, test := range []struct {
+			id, secret string
+			good       bool
+		}{
+			{s.ClientID, s.ClientSecret, true},
+			{s.ClientID, "", !confidential},
+			{s.ClientID, "wrong", false},
+			{"another", s.ClientSecret, false},
+			{"another", "", false},
+			{"", s.ClientSecret, false},
+			{"", "", false},
+		} {
+			back, err := s.Authorize(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_sales"}}.Encode())
+			require.NoError(t, err)
+			address, err := url.Parse(back)
+			require.NoError(t, err)
+			status, answer := post(t, s.URL+TokenPath, url.Values{"code": address.Query()["code"], "redirect_uri": {callbackURL}, "client_id": {test.id}, "client_secret": {test.secret}})
+			assert.Equal(t, test.good, status == 200, test)
+			assert.Equal(t, !test.good, answer["error"] == "invalid_client", test)
+
+			session := loggedIn(t, s, p)
+			status, _ = post(t, s.URL+RevokePath, url.Values{"token": {session.AccessToken}, "client_id": {test.id}, "client_secret": {test.secret}})
+			_, err = p.FetchUser(session)
+			assert.Equal(t, test.good, status == 200, test)
+			assert.Equal(t, test.good, err != nil, test)
+		}
+	}
+}
+
+func TestTokenInfo(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.now = func() time.Time { return time.Unix(1795502974, 5) }
+	p := s.Provider(callbackURL, "view_sales", "edit_products")
+	session := loggedIn(t, s, p)
+	resp, body := call(t, http.MethodGet, s.URL+TokenPath+"/info", session.AccessToken)
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, "max-age=0, private, must-revalidate", resp.Header.Get("Cache-Control"))
+	assert.JSONEq(t, `{"resource_owner_id":1,"scope":["view_sales","edit_products"],"expires_in":null,"application":{"uid":"`+s.ClientID+`"},"created_at":1795502974}`, body)
+
+	old := *session
+	refreshed, err := p.RefreshToken(session.RefreshToken)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1795502974, refreshed.Extra("created_at"))
+	for _, token := range []string{"", "bogus", refreshed.RefreshToken, old.AccessToken, old.RefreshToken} {
+		resp, body := call(t, http.MethodGet, s.URL+TokenPath+"/info", token)
+		assert.Equal(t, 401, resp.StatusCode)
+		assert.Equal(t, `Bearer realm="Doorkeeper", error="invalid_token", error_description="The access token is invalid"`, resp.Header.Get("WWW-Authenticate"))
+		assert.JSONEq(t, `{"error":"invalid_token","error_description":"The access token is invalid","state":"unauthorized"}`, body)
+	}
+}
+
 func TestRefreshWithoutClient(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -312,6 +489,38 @@ func TestConsentIsRemembered(t *testing.T) {
 	}
 }
 
+// Only what this user granted counts, as long as one of the tokens lives.
+func TestConsentEnds(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	p := s.Provider(callbackURL)
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	asked := func() bool {
+		resp, err := browser.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}}.Encode())
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+	assert.True(t, asked(), "nothing granted")
+	first, second := loggedIn(t, s, p), loggedIn(t, s, p)
+	assert.False(t, asked())
+	john := s.User()
+	s.SetUser(User{ID: "42"})
+	assert.True(t, asked(), "another user")
+	s.SetUser(john)
+	assert.False(t, asked())
+	for range 2 {
+		require.NoError(t, p.RevokeToken(t.Context(), first.AccessToken))
+		assert.False(t, asked(), "the second token lives")
+	}
+	refreshed, err := p.RefreshToken(second.RefreshToken)
+	require.NoError(t, err)
+	assert.False(t, asked(), "the refreshed token lives")
+	require.NoError(t, p.RevokeToken(t.Context(), refreshed.RefreshToken))
+	assert.True(t, asked(), "all tokens are revoked")
+	assert.Empty(t, s.consents)
+}
+
 func TestPage(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -324,7 +533,8 @@ func TestPage(t *testing.T) {
 	require.NoError(t, err)
 	page := string(body)
 	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
-	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>"} {
+	for _, want := range []string{"test server", "&lt;b&gt;Bold", "&lt;i&gt;@example.com", "See your sales", "<code>view_public</code>", ">Authorize</button>", ">Deny</button>",
+		"<header>", "<main>", "Let <bdi>", `<strong dir="auto">&lt;i&gt;@example.com</strong>`, "You will return to <code>" + callbackURL + "</code>"} {
 		assert.Contains(t, page, want)
 	}
 	for _, unwanted := range []string{"<script", "<b>Bold", "<i>@"} {

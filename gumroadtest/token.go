@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// token is a pair of an access token and its refresh token. A revoked one is
-// kept, since Gumroad answers it otherwise than an unknown one.
+// token is a pair of an access token and its refresh token. A revoked pair is
+// kept, since Gumroad tells a revoked token from an unknown one.
 type token struct {
 	access  string
 	refresh string
@@ -21,7 +21,7 @@ type token struct {
 	revoked bool
 }
 
-// consent is what a user granted.
+// consent is a user and the scopes that the user granted, sorted.
 type consent struct{ user, scopes string }
 
 func newConsent(user string, scopes []string) consent {
@@ -92,8 +92,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// exchange checks in Doorkeeper's order. Only success uses the code up. The
-// caller holds s.mu.
+// exchange exchanges a code. It checks in Doorkeeper's order. Only success uses the
+// code up. The caller holds s.mu.
 func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
 	form := r.Form
 	code, verifier := form.Get("code"), form.Get("code_verifier")
@@ -114,7 +114,8 @@ func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
 	return s.issue(granted.user, granted.scopes), nil
 }
 
-// verify is PKCE. Without a challenge there must be no verifier either.
+// verify checks the verifier of PKCE. If there was no challenge, there must be no
+// verifier.
 func (g *grant) verify(verifier string) bool {
 	if g.challengeMethod == "S256" && g.challenge != "" {
 		sum := sha256.Sum256([]byte(verifier))
@@ -123,8 +124,8 @@ func (g *grant) verify(verifier string) bool {
 	return verifier == g.challenge
 }
 
-// refresh checks in Doorkeeper's order, and revokes the old pair at once. The
-// caller holds s.mu.
+// refresh exchanges a refresh token. It checks in Doorkeeper's order, and revokes
+// the old pair at once. The caller holds s.mu.
 func (s *Server) refresh(r *http.Request) (*token, *oauthError) {
 	refreshToken := r.Form.Get("refresh_token")
 	old := s.tokens.get(refreshToken)
@@ -192,16 +193,16 @@ func (s *Server) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// authenticate reports whether the client is who it says. One that is not
-// confidential may leave its secret out, but not send a wrong one. The caller
-// holds s.mu.
+// authenticate reports whether the request has the client's credentials. A client
+// that is not confidential may leave its secret out, but may not send a wrong one.
+// The caller holds s.mu.
 func (s *Server) authenticate(r *http.Request) bool {
 	id, secret := credentials(r)
 	return id == s.ClientID && (secret == s.ClientSecret || secret == "" && !s.app.Confidential)
 }
 
-// credentials returns the client's, from the header if they are there, even if
-// others are in the body.
+// credentials returns the client's credentials. Those in the header take
+// precedence over those in the body.
 func credentials(r *http.Request) (id, secret string) {
 	if id, secret, ok := r.BasicAuth(); ok {
 		return id, secret

@@ -14,22 +14,25 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// User is somebody with an account at Gumroad. What is empty is answered as
-// null or left out, as Gumroad does for what a user did not fill in.
+// User is a person with an account at Gumroad. The server answers an empty field
+// as Gumroad does for a user who did not fill it in: with null, with a default,
+// or not at all.
 type User struct {
-	// ID is the identity: digits, fixed at sign-up. Users with the same ID are
-	// the same user, as they were and as they are. Where it is empty one is made
-	// from Username, Email and Name.
+	// ID identifies the user. At Gumroad it is a string of digits, fixed at
+	// sign-up. Users with the same ID are one user. If it is empty, SetUser makes
+	// one from Username, Email and Name.
 	ID string
 
-	// AlternateID is the user_id, which Gumroad documents as not used. Where it
-	// is empty one is made from ID.
+	// AlternateID is the field user_id, which Gumroad documents as not used. If
+	// it is empty, the server makes one from ID.
 	AlternateID string
 
+	// Name is also the display_name. If it is empty, that is Username, or, if this
+	// is empty too, ID.
 	Name string
 
-	// Username is the first part of the page's address; a user who has chosen
-	// none has the ID there.
+	// Username is the first part of the host of the user's page. A host has - in
+	// place of _. If Username is empty, ID is there.
 	Username string
 
 	// Email is what the user typed, confirmed or not.
@@ -37,8 +40,9 @@ type User struct {
 
 	Bio string
 
-	// Picture is the picture's address, in profile_picture_url and, where the
-	// scope allows it, in profile_url.
+	// Picture is the URL of the picture. It is in profile_picture_url and, if the
+	// scope allows it, in profile_url. If it is empty, the URL is that of a default
+	// picture, which this server has, as Gumroad has one.
 	Picture string
 
 	// OldPicture leaves profile_picture_url out, as Gumroad did before March
@@ -78,7 +82,7 @@ func (s *Server) User() User {
 	return s.users.get(s.user).clone()
 }
 
-// The scopes that decide what a token may read of the user.
+// The scopes that decide what a token may read of its user.
 var (
 	mayNotRead = []string{gumroad.ScopeEditProfile, gumroad.ScopeEditEmails, "refund_sales"}
 	mayReadAll = []string{gumroad.ScopeViewProfile, gumroad.ScopeEditProducts, gumroad.ScopeViewSales, "revenue_share", "ifttt"}
@@ -129,7 +133,7 @@ func (u *User) answer(scopes []string, defaultPicture string) map[string]any {
 	return answer
 }
 
-// orNull returns what JSON has for a text that may not be there.
+// orNull returns the text, or null for an empty one.
 func orNull(text string) any {
 	if text == "" {
 		return nil
@@ -137,8 +141,8 @@ func orNull(text string) any {
 	return text
 }
 
-// picturePath is where the server has the picture of a user without one. Gumroad
-// has a default picture too, whose name is the same.
+// picturePath is the path of the default picture. Gumroad's has the same file
+// name.
 const picturePath = "/images/gumroad-default-avatar-5.png"
 
 //go:embed gumroad-default-avatar-5.png
