@@ -1,11 +1,17 @@
 package readme
 
-// What the README's pieces of code import, so that go.mod has it.
+// What the blocks of the documentation import, so that "go mod tidy" keeps it in
+// go.mod.
 import (
 	_ "github.com/gin-gonic/gin"
 	_ "github.com/go-chi/chi/v5"
+	_ "github.com/gofiber/fiber/v2/middleware/adaptor"
+	_ "github.com/gofiber/fiber/v3/middleware/adaptor"
+	_ "github.com/gorilla/mux"
 	_ "github.com/gorilla/sessions"
 	_ "github.com/gumroad/goth-gumroad/gumroadtest"
 	_ "github.com/labstack/echo/v4"
+	_ "github.com/labstack/echo/v5"
 	_ "github.com/markbates/goth/gothic"
+	_ "github.com/shareed2k/goth_fiber"
 )
