@@ -21,7 +21,6 @@ import (
 	"github.com/markbates/goth/providers/spotify"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 )
 
 // The benchmarks have no network in them: every answer is held in memory. What
@@ -150,10 +149,7 @@ func benchLogin(p goth.Provider, callback url.Values) (goth.User, error) {
 }
 
 // BenchmarkLogin is one whole login. "floor" makes the same two requests with
-// net/http and encoding/json and does nothing else; "floor+RawData" is the same
-// but for the user's answer, which it decodes whole, as goth.User's RawData has it,
-// and "floor+RawData+x/oauth2" leaves the first request to x/oauth2, which is as
-// little as a provider with it and with RawData can do.
+// net/http and encoding/json, and does nothing else.
 func BenchmarkLogin(b *testing.B) {
 	callback := url.Values{"code": {benchCode}, "state": {benchState}}
 	for _, rival := range loginRivals {
@@ -177,20 +173,9 @@ func BenchmarkLogin(b *testing.B) {
 				PictureURL string `json:"profile_url"`
 			} `json:"user"`
 		}
-		err := floorLogin(client, floorExchange, &answer)
+		err := floorLogin(client, &answer)
 		return answer.User.ID, err
 	})
-	withRawData := func(exchange func(*http.Client) (string, error)) func() (string, error) {
-		return func() (string, error) {
-			var answer map[string]any
-			err := floorLogin(client, exchange, &answer)
-			user, _ := answer["user"].(map[string]any)
-			id, _ := user["id"].(string)
-			return id, err
-		}
-	}
-	benchRival(b, "floor+RawData", answers, withRawData(floorExchange))
-	benchRival(b, "floor+RawData+x/oauth2", answers, withRawData(oauth2Exchange))
 }
 
 func benchRival(b *testing.B, name string, answers *inMemory, login func() (id string, err error)) {
@@ -233,24 +218,9 @@ func floorExchange(client *http.Client) (string, error) {
 	return token.AccessToken, err
 }
 
-// oauth2Exchange is the same by x/oauth2.
-func oauth2Exchange(client *http.Client) (string, error) {
-	config := &oauth2.Config{
-		ClientID:     benchKey,
-		ClientSecret: benchSecret,
-		RedirectURL:  benchCallback,
-		Endpoint:     oauth2.Endpoint{TokenURL: "https://api.gumroad.com/oauth/token", AuthStyle: oauth2.AuthStyleInParams},
-	}
-	token, err := config.Exchange(goth.ContextForClient(client), benchCode, oauth2.VerifierOption(benchVerifier))
-	if err != nil {
-		return "", err
-	}
-	return token.AccessToken, nil
-}
-
 // floorLogin decodes the user's answer into answer.
-func floorLogin(client *http.Client, exchange func(*http.Client) (string, error), answer any) error {
-	token, err := exchange(client)
+func floorLogin(client *http.Client, answer any) error {
+	token, err := floorExchange(client)
 	if err != nil {
 		return err
 	}

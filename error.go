@@ -2,43 +2,52 @@ package gumroad
 
 import (
 	"cmp"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/url"
+	"regexp"
+	"slices"
 	"strings"
-	"unicode"
-
-	"golang.org/x/oauth2"
 )
 
-// ErrAccessDenied says that the user did not let the application in. It is what
-// [Session.Authorize] returns, inside an [*Error], for the callback of a login
-// that the user denied. Test for it with [errors.Is].
+// ErrAccessDenied says that the user did not let the application in.
+// [Session.Authorize] returns it, inside an [*Error], for the callback of a
+// login that the user denied. Test for it with [errors.Is].
 var ErrAccessDenied = errors.New("gumroad: the user denied access")
 
-// ErrUnauthorized says that Gumroad no longer takes this access token: it was
-// revoked, or replaced by a refresh. It is what [Provider.FetchUser] returns,
-// inside an [*Error], when Gumroad answers 401. The user must log in again. Test
-// for it with [errors.Is].
+// ErrUnauthorized says that Gumroad no longer accepts this access token: it was
+// revoked, or replaced by a refresh. [Provider.FetchUser] returns it, inside an
+// [*Error], when Gumroad answers 401. The user must log in again. Test for it
+// with [errors.Is].
+//
+// A 401 of something in front of Gumroad, such as a proxy, is not
+// ErrUnauthorized.
 var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 
-// Error is what Gumroad answered instead of success. Take it from a returned
-// error with [errors.As]. Where x/oauth2 made the request, its RetrieveError can
-// be had from it in the same way, with no more of the answer than the status and
-// a body without what is confidential.
+// Error is what Gumroad answered instead of success, or what a callback said
+// instead of an authorization code. Take it from a returned error with
+// [errors.As], not with a type assertion.
+//
+// An Error of the token endpoint unwraps to an [*oauth2.RetrieveError], for
+// programs that refresh tokens of several providers. Its Response has the status,
+// the header Retry-After and an empty body. Its Body is the beginning of what
+// Gumroad answered. Nothing confidential is in it.
 type Error struct {
-	// StatusCode is the HTTP status of the answer. It is zero at the callback,
-	// which is a request of the browser and has none.
+	// StatusCode is the HTTP status of the answer. It is zero for a callback,
+	// which is a request of the user's browser.
 	StatusCode int
 
-	// Code is the error code of RFC 6749 or 7009, such as "invalid_grant", and
-	// empty where Gumroad named none.
+	// Code is the error code, such as "invalid_grant" (RFC 6749), "invalid_token"
+	// (RFC 6750) or "unauthorized_client". It is empty if there was none. The code
+	// of a callback is the visitor's word: anyone can make up a link to it.
 	Code string
 
-	// Description is what Gumroad said about it, for a developer's eyes: cut to
-	// a readable length, and with what could be confidential left out.
+	// Description is what Gumroad said about the error, for a developer to read.
+	// It is cut to 240 characters, and what could be confidential is left out.
+	// The description of a callback is the visitor's word too, so Error does not
+	// repeat it. Do not show it to a user.
 	Description string
 
 	doing  string
@@ -46,161 +55,197 @@ type Error struct {
 	cause  error
 }
 
-// Error says what was being done, what Gumroad answered and what can be done
-// about it, in less than 1,000 characters.
+// Error says in less than 1,000 characters what was being done, what Gumroad
+// answered and what can be done about it. The text is on one line and has no "<"
+// and no ">" in it.
 func (e *Error) Error() string {
-	var text strings.Builder
-	text.WriteString("gumroad: ")
+	text := "gumroad: "
 	if e.doing != "" {
-		text.WriteString(e.doing + ": ")
+		text += e.doing + ": "
 	}
-	text.WriteString("Gumroad answered")
-	if e.StatusCode != 0 {
-		text.WriteString(strings.TrimRight(fmt.Sprintf(" %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " "))
+	switch {
+	case e.StatusCode == 0 && isCode(e.Code):
+		text += "the callback says " + e.Code
+	case e.StatusCode == 0:
+		text += "the callback says that the login failed"
+	default:
+		text += strings.TrimRight(fmt.Sprintf("Gumroad answered %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " ")
 		if e.Code != "" {
-			text.WriteString(",")
+			text += ", " + e.Code
 		}
-	}
-	if e.Code != "" {
-		text.WriteString(" " + e.Code)
-	}
-	if e.Description != "" {
-		text.WriteString(": " + e.Description)
+		if e.Description != "" {
+			text += ": " + e.Description
+		}
 	}
 	if e.advice != "" {
-		text.WriteString(" (" + e.advice + ")")
+		text += " (" + e.advice + ")"
 	}
-	return text.String()
+	return text
 }
 
-// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], x/oauth2's RetrieveError
-// or nil.
+// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an
+// [*oauth2.RetrieveError] or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// newError describes an answer of Gumroad's, without what is in secrets.
-func newError(doing string, status int, code, description string, secrets ...string) *Error {
-	return &Error{
-		StatusCode:  status,
-		Code:        redact(code, secrets...),
-		Description: redact(description, secrets...),
-		doing:       doing,
-		advice:      advice(status, code),
-	}
-}
+// isCode reports whether text has the shape of an error code.
+var isCode = regexp.MustCompile(`^[a-z_]{1,40}$`).MatchString
 
-// advice says what the caller can do about an answer, as far as the answer alone
-// tells.
-func advice(status int, code string) string {
-	switch {
-	case code == "access_denied":
-		return "the user said no, and may start again"
-	case code == "invalid_grant":
-		return "the user must log in again"
-	case code == "invalid_client", code == "unauthorized_client":
-		return "check the client key and the secret"
-	case code == "invalid_request", code == "unsupported_response_type":
-		return "check how the provider is set up"
-	case code == "invalid_scope":
-		return "check the scopes that the application asks for"
-	case status == 0, status == http.StatusOK, status == http.StatusTooManyRequests, status >= 500:
-		return "try again later"
-	}
-	return "check how the provider is set up"
-}
-
-// wrap returns err with what was being done. It is an *Error where err says what
-// the token endpoint answered. What err wraps goes on only from where all of it
-// is as short as ours and holds none of secrets.
-func wrap(doing string, err error, secrets ...string) error {
-	// Not with errors.As, which would take what an application's own transport
-	// got from elsewhere for Gumroad's answer.
-	if refused, ok := err.(*oauth2.RetrieveError); ok {
-		var answer struct{ Message string }
-		_ = json.Unmarshal(refused.Body, &answer)
-		e := newError(doing, refused.Response.StatusCode, refused.ErrorCode, cmp.Or(refused.ErrorDescription, answer.Message), secrets...)
-		e.cause = &oauth2.RetrieveError{
-			// No more of it: the request has the secret, a header may have it too.
-			Response:         &http.Response{Status: redact(refused.Response.Status, secrets...), StatusCode: e.StatusCode},
-			Body:             []byte(redact(string(refused.Body), secrets...)),
-			ErrorCode:        e.Code,
-			ErrorDescription: e.Description,
-		}
-		return e
-	}
-	text := redact(err.Error(), secrets...)
-	for link := err; link != nil; link = errors.Unwrap(link) {
-		_, branches := link.(interface{ Unwrap() []error })
-		if branches || redact(link.Error(), secrets...) != link.Error() {
-			err = errors.Unwrap(link)
+// newError returns what was answered, without secrets and with the advice that
+// fits.
+func newError(doing string, status int, code, description, body string, secrets []string) *Error {
+	e := &Error{StatusCode: status, Code: code, Description: redact(description, "", secrets), doing: doing}
+	known := false
+	for _, row := range advices {
+		known = known || row.code == code
+		if e.advice == "" && row.fits(e, body) {
+			e.advice, e.cause = row.advice, row.cause
 		}
 	}
-	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (check the connection and the provider's endpoints, or try again later)", err}
+	// A code that everyone knows is no secret, whatever the secrets are.
+	if !known {
+		shown := ""
+		if isCode(code) {
+			shown = code
+		}
+		e.Code = redact(code, shown, secrets)
+	}
+	return e
 }
 
-// failure is an error with a text of its own in place of its cause's.
+// What is being done, as the errors say it.
+const (
+	completing = "completing the login"
+	exchanging = "exchanging the authorization code"
+	refreshing = "refreshing the token"
+	revoking   = "revoking the token"
+	fetching   = "fetching the user"
+)
+
+// What an answer has for a body, as far as the advice depends on it.
+const (
+	emptyBody  = "empty"
+	objectBody = "a JSON object"
+	otherBody  = "another" // such as a page
+)
+
+const (
+	wait         = "try again later"
+	logIn        = "the user must log in again"
+	setUp        = "check how the provider is set up"
+	endpoints    = "check the provider's endpoints"
+	inFront      = "check what is in front of Gumroad, such as a proxy or a firewall: it refused the request"
+	noKey        = "check the client key: the provider has none"
+	rightSession = "check that Authorize is called on the session that BeginAuth returned"
+)
+
+// advice is a row of the table that says who can do something about an answer:
+// the user, the operator or nobody. What is empty fits everything.
+type advice struct {
+	doing       string
+	low, high   int // status
+	body        string
+	code        string
+	description string // a part of it
+	advice      string
+	cause       error
+}
+
+// advices is the table. The first row that fits counts.
+var advices = []advice{
+	// Gumroad's trouble, whatever else it says.
+	{code: "server_error", advice: wait},
+	{code: "temporarily_unavailable", advice: wait},
+	{low: 408, high: 408, advice: wait},
+	{low: 429, high: 429, advice: wait},
+	{low: 500, high: 999, advice: wait},
+
+	// Something in front of Gumroad, which answers with an empty body or JSON.
+	{low: 401, high: 403, body: otherBody, advice: inFront},
+	{low: 407, high: 407, advice: inFront},
+	{low: 451, high: 451, advice: inFront},
+
+	{doing: fetching, low: 401, high: 401, body: emptyBody, advice: logIn, cause: ErrUnauthorized},
+	{doing: fetching, low: 401, high: 401, advice: inFront},
+	{doing: fetching, low: 403, high: 403, body: emptyBody, advice: "ask for the scope " + ScopeViewProfile + " as well"},
+	{doing: fetching, description: "The user was not found.", advice: logIn + "; the account may be closed"},
+
+	{doing: completing, code: "access_denied", advice: "the user said no, and may start again", cause: ErrAccessDenied},
+	{doing: exchanging, code: "invalid_request", description: "code_verifier", advice: rightSession},
+	{doing: exchanging, code: "invalid_grant", advice: logIn + "; if it happens again, " + rightSession},
+	{code: "invalid_grant", advice: logIn},
+	{code: "invalid_client", advice: "check the client key and the secret"},
+	{code: "unauthorized_client", advice: "check the client key and the secret"},
+	{code: "invalid_scope", advice: "check the scopes that the application asks for"},
+	{code: "invalid_request", advice: setUp},
+	{code: "invalid_redirect_uri", advice: setUp},
+	{code: "invalid_code_challenge_method", advice: setUp},
+	{code: "unsupported_response_type", advice: setUp},
+	{code: "unsupported_response_mode", advice: setUp},
+	{code: "unsupported_grant_type", advice: setUp},
+
+	{low: 200, high: 200, advice: wait},
+	{low: 201, high: 399, advice: endpoints},
+	{low: 404, high: 405, advice: endpoints},
+	{doing: completing, advice: "the user may start again"},
+	{advice: setUp},
+}
+
+func (a advice) fits(e *Error, body string) bool {
+	return (a.doing == "" || a.doing == e.doing) &&
+		(a.low == 0 || a.low <= e.StatusCode && e.StatusCode <= a.high) &&
+		(a.body == "" || a.body == body) &&
+		(a.code == "" || a.code == e.Code) &&
+		strings.Contains(e.Description, a.description)
+}
+
+// failure is an error about a request to which Gumroad gave no usable answer. It
+// finds its cause for [errors.Is] and [errors.As], but does not unwrap to it: the
+// text of what net/http wraps can be a page long.
 type failure struct {
 	text  string
 	cause error
 }
 
-func (f *failure) Error() string { return f.text }
-func (f *failure) Unwrap() error { return f.cause }
+func (f *failure) Error() string        { return f.text }
+func (f *failure) Is(target error) bool { return errors.Is(f.cause, target) }
+func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 
-const (
-	hidden  = "[hidden]"
-	maxText = 240 // in runes, of what a server said
-
-	// tokenLike is what tokens are made of, as they are and as they stand in a
-	// form. A word of at least minToken such characters may be one that we do not
-	// know, such as the new one in a spoiled answer: the longest error code has
-	// 29 characters, Doorkeeper's codes and tokens have 43.
-	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
-	minToken  = 32
-
-	// A longer one is nothing of Gumroad's, but a code that a visitor made up so
-	// that it takes long to look for.
-	maxSecret = 1024 // bytes
-)
-
-// redact makes text that came from elsewhere fit for an error: on one line,
-// short, and without secrets.
-func redact(text string, secrets ...string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, hide(text, secrets...))
-	// In one pass, since there may be megabytes of it.
-	var fit strings.Builder
-	for text != "" && fit.Len() <= 4*maxText {
-		rest := strings.TrimLeft(text, tokenLike)
-		if word := text[:len(text)-len(rest)]; len(word) < minToken {
-			fit.WriteString(word)
-		} else {
-			fit.WriteString(hidden)
-		}
-		text = strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune(tokenLike, r) })
-		fit.WriteString(rest[:len(rest)-len(text)])
+// fail returns a failure for the reason err, with advice or with what mostly
+// helps. The cause is the first error in the chain of err from which on there are
+// no secrets. shown is what err may say although it looks like a token.
+func fail(doing string, err error, advice, shown string, secrets []string) error {
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &network) || errors.As(err, &certificate) {
+		// These name hosts and addresses, and repeat nothing that a server said.
+		shown = err.Error()
 	}
-	runes := []rune(fit.String())
-	if len(runes) > maxText {
-		return strings.TrimSpace(string(runes[:maxText])) + "…"
+	if certificate != nil {
+		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
-	return strings.TrimSpace(string(runes))
+	advice = cmp.Or(advice, "check the connection and the provider's endpoints, or try again later")
+	text := redact(err.Error(), shown, secrets)
+	cause := err
+	for cause != nil && !isClean(cause, shown, secrets) {
+		cause = errors.Unwrap(cause)
+	}
+	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (" + advice + ")", cause}
 }
 
-// hide takes secrets out of text, as they are and as they stand in a form and in
-// JSON.
-func hide(text string, secrets ...string) string {
-	var pairs []string
-	for _, secret := range secrets {
-		if secret != "" && len(secret) <= maxSecret {
-			quoted, _ := json.Marshal(secret)
-			inJSON := string(quoted[1 : len(quoted)-1])
-			pairs = append(pairs, secret, hidden, url.QueryEscape(secret), hidden, inJSON, hidden)
-		}
+// isClean reports whether neither err nor what it wraps says what would be hidden.
+func isClean(err error, shown string, secrets []string) bool {
+	if err == nil {
+		return true
 	}
-	// At once, since a short one can be a part of hidden.
-	return strings.NewReplacer(pairs...).Replace(text)
+	// A text of any length could take any memory to look at.
+	if text := err.Error(); len(text) > maxCause || hide(text, shown, secrets) != text {
+		return false
+	}
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return isClean(err.Unwrap(), shown, secrets)
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(err.Unwrap(), func(err error) bool { return !isClean(err, shown, secrets) })
+	}
+	return true
 }

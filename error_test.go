@@ -2,8 +2,10 @@ package gumroad_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,6 +61,8 @@ func assertReadable(t *testing.T, doing string, err error) {
 	assert.Regexp(t, `^gumroad: `+doing+`: \S`, err.Error())
 	assert.Less(t, len([]rune(err.Error())), 1000)
 	assert.Equal(t, -1, strings.IndexFunc(err.Error(), unicode.IsControl), "%q", err)
+	assert.NotContains(t, err.Error(), "<")
+	assert.NotContains(t, err.Error(), ">")
 	for ; err != nil; err = errors.Unwrap(err) {
 		for _, hidden := range []string{secret, code, verifier, accessToken, refreshToken, unknownToken} {
 			assert.NotContains(t, err.Error(), hidden)
@@ -214,21 +218,21 @@ func echo(r *http.Request) string {
 // errors, which end up in logs.
 func TestErrorsHoldNothingConfidential(t *testing.T) {
 	t.Parallel()
-	const json = "application/json"
+	const object = "application/json"
 	for _, test := range []struct {
 		name        string
 		status      int
 		contentType string
 		body        string // with an ECHO in it
 	}{
-		{"description", http.StatusBadRequest, json, `{"error":"invalid_grant","error_description":"ECHO"}`},
-		{"code", http.StatusBadRequest, json, `{"error":"ECHO"}`},
-		{"address", http.StatusBadRequest, json, `{"error":"invalid_grant","error_uri":"ECHO"}`},
-		{"message", http.StatusNotFound, json, `{"success":false,"message":"ECHO"}`},
-		{"message in a 200", http.StatusOK, json, `{"success":false,"message":"ECHO","error":"ECHO"}`},
+		{"description", http.StatusBadRequest, object, `{"error":"invalid_grant","error_description":"ECHO"}`},
+		{"code", http.StatusBadRequest, object, `{"error":"ECHO"}`},
+		{"address", http.StatusBadRequest, object, `{"error":"invalid_grant","error_uri":"ECHO"}`},
+		{"message", http.StatusNotFound, object, `{"success":false,"message":"ECHO"}`},
+		{"message in a 200", http.StatusOK, object, `{"success":false,"message":"ECHO","error":"ECHO"}`},
 		{"debug page", http.StatusInternalServerError, "text/html", `<p>ECHO</p>`},
-		{"truncated", http.StatusOK, json, `{"access_token":"ECHO","refresh_token":"ECHO`},
-		{"no number", http.StatusOK, json, `{"access_token":"ECHO","expires_in":"ECHO"}]`},
+		{"truncated", http.StatusOK, object, `{"access_token":"ECHO","refresh_token":"ECHO`},
+		{"no number", http.StatusOK, object, `{"access_token":"ECHO","expires_in":"ECHO"}]`},
 		{"no form", http.StatusOK, "text/plain", `ECHO%zzECHO`},
 	} {
 		for _, call := range calls {
@@ -267,7 +271,13 @@ func TestErrorIsShortAndOnOneLine(t *testing.T) {
 	long := strings.Repeat("né\x1b[31m\r\n\xff", 1000)
 	_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{"error": {long}, "error_description": {long}})
 	assertReadable(t, "completing the login", err)
-	assert.ErrorContains(t, err, "né")
+	assert.Contains(t, asError(t, err).Description, "né [31m")
+	for _, call := range calls {
+		answer, _ := json.Marshal(map[string]string{"error": long, "error_description": long})
+		err := call.make(answering(t, text(http.StatusBadRequest, "application/json", string(answer))))
+		assertReadable(t, call.doing, err)
+		assert.ErrorContains(t, err, "né [31m")
+	}
 }
 
 func TestErrorSaysWhatToDo(t *testing.T) {
@@ -275,7 +285,8 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 	for name, says := range map[string]string{
 		"token_code_reused/second use": "gumroad: exchanging the authorization code: Gumroad answered 400 Bad Request, invalid_grant: " +
 			"The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in the " +
-			"authorization request, or was issued to another client. (the user must log in again)",
+			"authorization request, or was issued to another client. (the user must log in again; if it happens again, " +
+			"check that Authorize is called on the session that BeginAuth returned)",
 		"token_wrong_secret/exchange": "gumroad: exchanging the authorization code: Gumroad answered 401 Unauthorized, invalid_client: " +
 			"Client authentication failed due to unknown client, no client authentication included, or unsupported " +
 			"authentication method. (check the client key and the secret)",
@@ -300,24 +311,168 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	assert.JSONEq(t, x.body, string(cause.Body))
 	assert.Equal(t, "invalid_grant", cause.ErrorCode)
 	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")
+	assert.NoError(t, cause.Response.Body.Close())
+	assert.NotNil(t, cause.Response.Header)
+	assert.Empty(t, cause.Response.Header)
+
+	for after, wanted := range map[string]string{"120": "120", unknownToken + " seconds": "[hidden] seconds"} {
+		_, err = answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", after)
+			w.Header().Set("X-Request", unknownToken)
+			text(http.StatusTooManyRequests, "text/plain", "Retry later")(w, r)
+		})).RefreshToken(refreshToken)
+		require.ErrorAs(t, err, &cause)
+		assert.Equal(t, http.Header{"Retry-After": {wanted}}, cause.Response.Header)
+		assert.Equal(t, "Retry later", string(cause.Body))
+	}
+
+	// It is the token endpoint's alone.
+	for _, call := range calls {
+		err := call.make(answering(t, text(http.StatusBadRequest, "application/json", `{"error":"invalid_request"}`)))
+		assert.Equal(t, strings.HasSuffix(call.url, "/oauth/token"), errors.As(err, &cause), call.doing)
+	}
 }
 
-// A visitor chooses what comes to the callback, a short code among it, which must
-// neither cost much nor eat into its own mark.
+// A visitor chooses what comes to the callback, which must neither cost much nor
+// be taken for Gumroad's word.
 func TestCallbackOfAVisitorsMaking(t *testing.T) {
 	t.Parallel()
-	_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{
-		"code": {"d"}, "error": {"server_error"}, "error_description": {"bad " + strings.Repeat("d", 1<<20)},
-	})
-	require.Error(t, err)
-	assert.True(t, strings.HasPrefix(asError(t, err).Description, "ba[hidden] [hidden][hidden]"), err)
+	callback := func(values url.Values) error {
+		_, err := (&gumroad.Session{}).Authorize(answering(t), values)
+		require.Error(t, err)
+		return err
+	}
+	for _, said := range []string{"Your shop is locked, call +1 555 0100", `</script><script>alert("pwned")</script>`, "no\r\n", "no"} {
+		err := callback(url.Values{"error": {"no"}, "error_description": {said}})
+		assert.EqualError(t, err, "gumroad: completing the login: the callback says no (the user may start again)")
+		err = callback(url.Values{"error": {said + "!"}})
+		assert.EqualError(t, err, "gumroad: completing the login: the callback says that the login failed (the user may start again)")
+		assert.NotContains(t, asError(t, err).Code+asError(t, err).Description, "<")
+	}
+	longest := strings.Repeat("a_", 20)
+	assert.ErrorContains(t, callback(url.Values{"error": {longest}}), "the callback says "+longest+" (")
+	for _, code := range []string{longest + "a", "NO", "no1", " no", "no\n", "n\u00f6"} {
+		assert.NotContains(t, callback(url.Values{"error": {code}}).Error(), "says "+code)
+	}
+
+	// A code that is too short to be one is not looked for, and nothing of the
+	// provider's own words goes for it.
+	for _, code := range []string{"a", "d", "denied", "access_denied", "access_d"} {
+		err := callback(url.Values{"code": {code}, "error": {"access_denied"}, "error_description": {"bad " + strings.Repeat("d ", 1<<20)}})
+		assert.ErrorIs(t, err, gumroad.ErrAccessDenied)
+		assert.Equal(t, "access_denied", asError(t, err).Code)
+		assert.EqualError(t, err, "gumroad: completing the login: the callback says access_denied (the user said no, and may start again)")
+		assert.Equal(t, "bad "+strings.Repeat("d ", 117)+"d…", asError(t, err).Description)
+	}
 
 	// One that is too long for a code is not looked for, as that takes a time that
 	// grows with the length of both. What is told of it is short all the same.
 	code := strings.Repeat("a b ", 300)
-	_, err = (&gumroad.Session{}).Authorize(answering(t), url.Values{
-		"code": {code}, "error": {"server_error"}, "error_description": {code},
-	})
-	require.Error(t, err)
+	err := callback(url.Values{"code": {code}, "error": {"server_error"}, "error_description": {code}})
 	assert.Equal(t, code[:239]+"…", asError(t, err).Description)
+}
+
+// Hiding takes nothing but secrets. Each text is what an error keeps of it.
+func TestHidingHarmsNothing(t *testing.T) {
+	t.Parallel()
+	for _, said := range []string{
+		"The provided authorization grant is invalid, expired, revoked, does not match the redirection URI.",
+		"r is not a refresh token", "supercalifragilisticexpialidoc", "https://gumroad.com/api/v2/a-path?a=1&b=2",
+		`a "quoted" \text\ with 100% + more & more; &c. and äöü`, "日本語の説明です",
+	} {
+		answer, err := json.Marshal(map[string]string{"error": "invalid_grant", "error_description": said})
+		require.NoError(t, err)
+		_, err = answering(t, text(http.StatusBadRequest, "application/json", string(answer))).RefreshToken("r")
+		refused := asError(t, err)
+		assert.Equal(t, "invalid_grant", refused.Code)
+		assert.Equal(t, said, refused.Description)
+		var cause *oauth2.RetrieveError
+		require.ErrorAs(t, err, &cause)
+		assert.Equal(t, "invalid_grant", cause.ErrorCode)
+		assert.Equal(t, said, cause.ErrorDescription)
+	}
+}
+
+// A secret of the request is hidden however the server says it.
+func TestSecretInOtherDress(t *testing.T) {
+	t.Parallel()
+	const token = "xXMid-cFwgbV_C7jQJkiaI-esKLlXM_30OQmExNqWbU"
+	for name, said := range map[string]string{
+		"as it is":              token,
+		"in HTML":               strings.ReplaceAll(token, "-", "&#x2d;"),
+		"in decimal HTML":       strings.ReplaceAll(token, "-", "&#45;"),
+		"in named HTML":         strings.ReplaceAll(token, "_", "&lowbar;"),
+		"in JSON":               strings.ReplaceAll(token, "-", `\u002d`),
+		"in JSON within JSON":   strings.ReplaceAll(token, "-", `\\u002D`),
+		"in a form":             strings.ReplaceAll(token, "-", "%2D"),
+		"in a form in a form":   strings.ReplaceAll(token, "-", "%252d"),
+		"in HTML within HTML":   strings.ReplaceAll(token, "-", "&amp;#x2d;"),
+		"over two lines":        token[:20] + "\n" + token[20:],
+		"over two lines, JSON":  token[:20] + `\n` + token[20:],
+		"over many lines":       token[:11] + "\r\n  " + token[11:22] + "\r\n  " + token[22:33] + "\r\n  " + token[33:],
+		"with an invisible":     token[:20] + "\u00ad" + token[20:30] + "\u200b" + token[30:],
+		"its first 31":          token[:31],
+		"without its first 12":  token[12:],
+		"12 characters":         token[15:27],
+		"the end of a sentence": "no:" + token + ".",
+		"twice":                 token + token,
+	} {
+		for field, wanted := range map[string]string{"error_description": "(it )", "error": "(it )", "message": "(it )"} {
+			answer, err := json.Marshal(map[string]string{"success": "x", field: "it " + said + " is"})
+			require.NoError(t, err)
+			_, err = answering(t, text(http.StatusBadRequest, "application/json", string(answer))).RefreshToken(token)
+			refused := asError(t, err)
+			told := refused.Error() + refused.Code + refused.Description
+			var cause *oauth2.RetrieveError
+			require.ErrorAs(t, err, &cause)
+			told += cause.Error() + string(cause.Body)
+			for i := range len(token) - 11 {
+				assert.NotContains(t, told, token[i:i+12], name)
+			}
+			// What is left, with every escape and blank gone, is no token either.
+			for i := range len(token) - 15 {
+				assert.NotContains(t, undressed.Replace(told), undressed.Replace(token[i:i+16]), name)
+			}
+			assert.Contains(t, told, "it ", wanted)
+			assert.Contains(t, told, "[hidden]", name)
+			assert.Contains(t, told, " is", name)
+		}
+	}
+
+	// The longer of two secrets that begin alike is hidden whole.
+	p := answering(t, text(http.StatusBadRequest, "application/json", `{"error_description":"not `+token+`!"}`))
+	p.Secret = token[:20]
+	_, err := p.RefreshToken(token)
+	assert.Equal(t, "not [hidden]!", asError(t, err).Description)
+	p = answering(t, text(http.StatusBadRequest, "application/json", `{"error_description":"not secret99extra!"}`))
+	p.Secret = "secret99"
+	_, err = p.RefreshToken("secret99extra")
+	assert.Equal(t, "not [hidden]!", asError(t, err).Description)
+}
+
+var undressed = strings.NewReplacer("&amp;", "", "&#x2d;", "", "&#45;", "", "&lowbar;", "", `\u002d`, "", `\u002D`, "", "%2D", "", "%252d", "", "-", "", "_", "",
+	" ", "", "\n", "", "\r", "", `\`, "", "\u00ad", "", "\u200b", "")
+
+// What net/http says of an address, a host or a certificate is shown whole, as
+// is the address of an endpoint, though it may look like a token.
+func TestHostsAreShown(t *testing.T) {
+	t.Parallel()
+	const host = "a-very-long-hostname-for-a-test-server.internal.example"
+	unresolved := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: "another-very-long-hostname-for-a-test.example", IsNotFound: true}}
+	}}}
+	broken := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("broken") })}
+	for _, call := range calls {
+		p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, "", "https://"+host+"/token", "https://"+host+"/user")
+		p.HTTPClient = unresolved
+		err := call.make(p)
+		assertReadable(t, call.doing, err)
+		assert.ErrorContains(t, err, `"https://`+host+`/`)
+		assert.ErrorContains(t, err, "lookup another-very-long-hostname-for-a-test.example: no such host")
+		var dns *net.DNSError
+		assert.ErrorAs(t, err, &dns)
+
+		p.HTTPClient = broken
+		assert.ErrorContains(t, call.make(p), `"https://`+host+`/`)
+	}
 }

@@ -53,7 +53,7 @@ func ExampleSession_Authorize_denied() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// gumroad: completing the login: Gumroad answered access_denied: The resource owner or authorization server denied the request. (the user said no, and may start again)
+	// gumroad: completing the login: the callback says access_denied (the user said no, and may start again)
 }
 
 // The new pair must be stored before anything else: the old one is dead.

@@ -3,24 +3,29 @@
 //
 // A login takes three steps, which gothic does for an application:
 //
-//  1. [Provider.BeginAuth] gives the address at Gumroad to send the user to,
-//     in a [Session] that the application keeps.
-//  2. Gumroad sends the user back to the callback URL, and [Session.Authorize]
-//     exchanges the authorization code that comes along for an access token.
+//  1. [Provider.BeginAuth] returns a [Session] with the address at Gumroad to
+//     send the user to. The application keeps the session.
+//  2. Gumroad sends the user back to the callback URL. [Session.Authorize]
+//     exchanges the authorization code for an access token.
 //  3. [Provider.FetchUser] asks Gumroad who the user is.
 //
-// Errors begin with "gumroad: ". What Gumroad answered is in an [*Error], and
-// [ErrAccessDenied] and [ErrUnauthorized] are the two that an application will
-// want to tell apart. No error holds a token, a code, a verifier or a secret.
+// Errors begin with "gumroad: ". What Gumroad answered is in an [*Error].
+// [ErrAccessDenied] and [ErrUnauthorized] are the two that most applications tell
+// apart. No error holds a token, a code, a verifier or a secret.
 package gumroad
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/markbates/goth"
 	"golang.org/x/oauth2"
@@ -40,90 +45,103 @@ const RequestTimeout = 20 * time.Second
 // The scopes that Gumroad documents for applications, at
 // https://gumroad.com/api.
 const (
-	// ScopeViewProfile allows to read the user's public information and
-	// products. It is the least that gives name, email and picture, and what
-	// [New] asks for where it is given no scope.
+	// ScopeViewProfile grants read access to the user's public information and
+	// products. It is the least that gives name, email and picture, and the
+	// default of [New].
 	ScopeViewProfile = "view_profile"
 
-	// ScopeEditProfile allows to change the name and the bio in the user's
-	// profile. Alone it may not read the user, so a login needs
-	// ScopeViewProfile beside it.
+	// ScopeEditProfile grants write access to the name and the bio in the user's
+	// profile. It does not grant read access to the user, so a login needs
+	// ScopeViewProfile as well.
 	ScopeEditProfile = "edit_profile"
 
-	// ScopeEditProducts allows to read and change products, variants, offer
+	// ScopeEditProducts grants read and write access to products, variants, offer
 	// codes, custom fields and files.
 	ScopeEditProducts = "edit_products"
 
-	// ScopeEditEmails allows to read and change emails to the audience, and to
-	// read workflows. Alone it may not read the user, so a login needs
-	// ScopeViewProfile beside it.
+	// ScopeEditEmails grants read and write access to emails to the audience, and
+	// read access to workflows. It does not grant read access to the user, so a
+	// login needs ScopeViewProfile as well.
 	ScopeEditEmails = "edit_emails"
 
-	// ScopeViewSales allows to read sales, and to subscribe to them.
+	// ScopeViewSales grants read access to sales. Subscribing to sales needs it.
 	ScopeViewSales = "view_sales"
 
-	// ScopeViewPayouts allows to read payouts.
+	// ScopeViewPayouts grants read access to payouts.
 	ScopeViewPayouts = "view_payouts"
 
-	// ScopeViewTaxData allows to read tax forms and the annual earnings summary.
+	// ScopeViewTaxData grants read access to tax forms and to the annual earnings
+	// summary.
 	ScopeViewTaxData = "view_tax_data"
 
-	// ScopeMarkSalesAsShipped allows to mark sales as shipped.
+	// ScopeMarkSalesAsShipped lets the application mark sales as shipped.
 	ScopeMarkSalesAsShipped = "mark_sales_as_shipped"
 
-	// ScopeEditSales allows to refund sales, to revoke and restore access to
-	// what was bought, and to send receipts again.
+	// ScopeEditSales lets the application refund sales, revoke and restore access
+	// to what was bought, and send receipts again.
 	ScopeEditSales = "edit_sales"
 
-	// ScopeAccount allows nearly everything that the API offers.
+	// ScopeAccount grants access to nearly everything that the API offers.
 	ScopeAccount = "account"
 )
 
 // Provider is the [goth.Provider] for Gumroad. Make it with [New] or
-// [NewCustomisedURL]; set its fields and its name before the first login. From
-// then on it is safe for concurrent use.
+// [NewCustomisedURL], and set its fields and its name before the first login.
+// After that it is safe for concurrent use. A printed Provider shows the secret.
 type Provider struct {
 	// ClientKey and Secret are the "Application ID" and the "Application
 	// Secret" that Gumroad shows for an application.
 	ClientKey string
 	Secret    string
 
-	// CallbackURL is where Gumroad sends the user back to. It must match a
-	// redirect URI of the application to the letter.
+	// CallbackURL is where Gumroad sends the user back to. It has a scheme and a
+	// host, no fragment, and only ASCII characters. It is exactly one of the
+	// redirect URIs of the application at Gumroad. With any other one the login
+	// ends on an error page of Gumroad's, and the application learns nothing.
 	CallbackURL string
 
-	// HTTPClient makes the requests to Gumroad; nil means [http.DefaultClient].
-	// Its redirect policy is not used: a redirect could carry the secret or a
-	// token elsewhere, so none is followed, and one counts as a failure.
+	// HTTPClient makes the requests to Gumroad. If it is nil,
+	// [http.DefaultClient] does. Its CheckRedirect and its Jar are not used.
+	//
+	// A redirect could take the secret or a token to another address. The
+	// provider follows none, and a redirect is an error. A Transport that follows
+	// redirects by itself has already sent them on when the provider returns the
+	// error. hashicorp/go-retryablehttp's StandardClient is one: give the
+	// HTTPClient inside it a CheckRedirect that returns [http.ErrUseLastResponse].
 	HTTPClient *http.Client
 
-	name       string
-	scopes     []string
-	authURL    string
-	tokenURL   string
-	profileURL string
+	// AuthURL, TokenURL and ProfileURL are the endpoints at Gumroad for the
+	// authorization page, for tokens and for the user.
+	AuthURL    string
+	TokenURL   string
+	ProfileURL string
+
+	name   string
+	scopes []string
+	stall  *stall // nil unless New made the provider
 }
 
 // New returns a provider for the application that is registered at Gumroad with
-// this key, secret and callback URL. It asks the user for the given scopes, or
-// for [ScopeViewProfile] where there is none or only blank ones: Gumroad refuses
-// a login without a scope.
+// this key, secret and callback URL. It asks the user for the given scopes. Without
+// a scope, or with blank ones only, it asks for [ScopeViewProfile], since Gumroad
+// refuses a login without a scope.
 func New(clientKey, secret, callbackURL string, scopes ...string) *Provider {
 	return NewCustomisedURL(clientKey, secret, callbackURL, defaultAuthURL, defaultTokenURL, defaultProfileURL, scopes...)
 }
 
-// NewCustomisedURL is [New] with other endpoints than Gumroad's own, such as
-// those of a test server. The endpoint for [Provider.RevokeToken] is the
-// neighbour of tokenURL, with "revoke" for the last part of its path.
+// NewCustomisedURL is [New] with other endpoints than Gumroad's own, such as those
+// of a test server. The revocation endpoint is tokenURL with its last path segment
+// replaced by "revoke".
 func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profileURL string, scopes ...string) *Provider {
 	p := &Provider{
 		ClientKey:   clientKey,
 		Secret:      secret,
 		CallbackURL: callbackURL,
+		AuthURL:     authURL,
+		TokenURL:    tokenURL,
+		ProfileURL:  profileURL,
 		name:        "gumroad",
-		authURL:     authURL,
-		tokenURL:    tokenURL,
-		profileURL:  profileURL,
+		stall:       new(stall),
 	}
 	for _, scope := range scopes {
 		p.scopes = append(p.scopes, strings.Fields(scope)...)
@@ -134,19 +152,19 @@ func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profile
 	return p
 }
 
-// Name returns the name that the provider is registered under, "gumroad" unless
-// SetName changed it.
+// Name returns the name that the provider is registered under. It is "gumroad"
+// unless SetName changed it.
 func (p *Provider) Name() string { return p.name }
 
 // SetName changes the provider's name, for an application that registers more
-// than one provider for Gumroad. It must come before goth.UseProviders.
+// than one provider for Gumroad. Call it before goth.UseProviders.
 func (p *Provider) SetName(name string) { p.name = name }
 
-// Debug does nothing; goth asks for it.
+// Debug is a no-op required by [goth.Provider].
 func (p *Provider) Debug(bool) {}
 
-// Client returns HTTPClient, or where that is nil [http.DefaultClient], as a
-// copy with [RequestTimeout] if it has no time limit.
+// Client returns HTTPClient. If that is nil it returns [http.DefaultClient], or a
+// copy of it with [RequestTimeout] if it has no time limit.
 func (p *Provider) Client() *http.Client {
 	client := goth.HTTPClientWithFallBack(p.HTTPClient)
 	if p.HTTPClient == nil && client.Timeout == 0 {
@@ -157,88 +175,160 @@ func (p *Provider) Client() *http.Client {
 	return client
 }
 
-// BeginAuth returns a [*Session] with the address at Gumroad to send the user
-// to, which carries state, and with the code verifier (RFC 7636) that ties what
-// comes back to this session. It makes no request, and returns an error only for a
-// provider that has no such address, as it was not made with [New].
+// BeginAuth returns a [*Session] with the address at Gumroad to send the user to.
+// The address carries state. The session has a code verifier (RFC 7636), which
+// ties what comes back to this login: keep the session until the callback, and call
+// [Session.Authorize] on it. BeginAuth makes no request. It returns an error for a
+// provider that has no AuthURL.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
-	if p.authURL == "" {
-		return nil, errors.New("gumroad: beginning the login: the provider has no authorization endpoint; make it with New")
+	const beginning = "beginning the login"
+	if err := p.check(beginning); err != nil {
+		return nil, err
+	}
+	if p.AuthURL == "" {
+		return nil, errors.New("gumroad: " + beginning + ": the provider has no AuthURL")
+	}
+	config := &oauth2.Config{
+		ClientID:    p.ClientKey,
+		RedirectURL: p.CallbackURL,
+		Scopes:      p.scopes,
+		Endpoint:    oauth2.Endpoint{AuthURL: p.AuthURL},
 	}
 	verifier := oauth2.GenerateVerifier()
-	challenge := oauth2.S256ChallengeFromVerifier(verifier)
 	return &Session{
-		AuthURL:      p.config().AuthCodeURL(state) + "&code_challenge_method=S256&code_challenge=" + challenge,
+		AuthURL:      config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)),
 		CodeVerifier: verifier,
 	}, nil
 }
 
-// RefreshTokenAvailable returns true: Gumroad gives a refresh token with every
+// RefreshTokenAvailable returns true. Gumroad gives a refresh token with every
 // access token, although its access tokens do not expire.
 func (p *Provider) RefreshTokenAvailable() bool { return true }
 
-// RefreshToken exchanges a refresh token for a new access token and a new
-// refresh token. Gumroad revokes the old pair at once, so store the new one
-// before anything else, and never let two refreshes of one user race: the later
+// RefreshToken exchanges a refresh token for a new access token and a new refresh
+// token. Gumroad revokes the old pair at once. Store the new pair before anything
+// else, and never let two refreshes of one user run at the same time: the later
 // one fails, and its user must log in again.
 //
-// For a refresh token that Gumroad does not take (it was used or revoked) the
-// error is an [*Error] with the code "invalid_grant".
+// The token has what x/oauth2 would give it: the TokenType, the Expiry and the
+// ExpiresIn if Gumroad ever returns a lifetime, the fields of the answer for
+// Extra, such as "scope", and the old refresh token if the answer has none.
+//
+// If Gumroad does not accept the refresh token, since it was used or revoked, the
+// error is an [*Error] with the code "invalid_grant". It unwraps to an
+// [*oauth2.RetrieveError]. Take both with [errors.As], not with a type assertion.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
-	const doing = "refreshing the token"
-	if refreshToken == "" {
-		return nil, errors.New("gumroad: " + doing + ": there is no refresh token; the user must log in again")
+	if err := p.check(refreshing); err != nil {
+		return nil, err
 	}
-	return p.retrieve(doing, func(ctx context.Context) (*oauth2.Token, error) {
-		return p.config().TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
-	}, p.Secret, refreshToken)
+	if refreshToken == "" {
+		return nil, errors.New("gumroad: " + refreshing + ": there is no refresh token; the user must log in again")
+	}
+	return p.token(refreshing, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, refreshToken)
 }
 
-// RevokeToken takes an access token or a refresh token and has Gumroad revoke
-// both tokens of its pair (RFC 7009). Use it when a user disconnects Gumroad or
-// closes the account, since Gumroad's tokens do not expire by themselves. A
-// token that Gumroad does not know is no error. Where the application's key or
-// secret is wrong the error is an [*Error] with the code "unauthorized_client".
+// RevokeToken revokes a token at Gumroad (RFC 7009). It takes an access token or
+// a refresh token, and Gumroad revokes both tokens of the pair. Use it when a user
+// disconnects Gumroad or closes the account, since Gumroad's tokens do not expire.
+//
+// A token that Gumroad does not know is no error. If the client key or the secret
+// is wrong, the error is an [*Error] with the code "unauthorized_client".
 func (p *Provider) RevokeToken(ctx context.Context, token string) error {
-	const doing = "revoking the token"
+	if err := p.check(revoking); err != nil {
+		return err
+	}
 	if ctx == nil {
-		return errors.New("gumroad: " + doing + ": the context is nil")
+		return errors.New("gumroad: " + revoking + ": the context is nil")
 	}
 	if token == "" {
-		return errors.New("gumroad: " + doing + ": there is no token")
+		return errors.New("gumroad: " + revoking + ": there is no token")
 	}
-	base, err := url.Parse(p.tokenURL)
-	if err != nil {
-		return wrap(doing, err, p.Secret, token)
-	}
-	endpoint := base.ResolveReference(&url.URL{Path: "revoke"}).String()
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
-	form := url.Values{"token": {token}, "client_id": {p.ClientKey}, "client_secret": {p.Secret}}
-	ctx, cancel := context.WithTimeout(ctx, p.timeLimit())
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	r := p.post(revoking, url.Values{"token": {token}}, token)
+	endpoint, err := url.Parse(p.TokenURL)
 	if err != nil {
-		return wrap(doing, err, p.Secret, token)
+		return r.fail(err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	_, err = p.do(doing, req, p.Secret, token)
+	r.url = endpoint.ResolveReference(&url.URL{Path: "revoke"}).String()
+	_, err = r.send(ctx)
 	return err
 }
 
-// config returns what x/oauth2 must know, from the fields as they are now.
-func (p *Provider) config() *oauth2.Config {
-	return &oauth2.Config{
-		ClientID:     p.ClientKey,
-		ClientSecret: p.Secret,
-		RedirectURL:  p.CallbackURL,
-		Scopes:       p.scopes,
-		Endpoint: oauth2.Endpoint{
-			AuthURL:  p.authURL,
-			TokenURL: p.tokenURL,
-			// Said outright, since x/oauth2 would otherwise find it out, with a
-			// second request whenever the first one fails.
-			AuthStyle: oauth2.AuthStyleInParams,
-		},
+// gumroad returns p. It is how Authorize finds the Provider in a type that embeds
+// one.
+func (p *Provider) gumroad() *Provider { return p }
+
+// check returns an error unless the provider was made by New.
+func (p *Provider) check(doing string) error {
+	if p == nil || p.stall == nil {
+		return errors.New("gumroad: " + doing + ": the provider was not made by New; check how it is set up")
 	}
+	return nil
+}
+
+// post returns a request that posts form and the client's credentials to the
+// token endpoint.
+func (p *Provider) post(doing string, form url.Values, secrets ...string) *request {
+	if p.ClientKey != "" {
+		form.Set("client_id", p.ClientKey)
+	}
+	if p.Secret != "" {
+		form.Set("client_secret", p.Secret)
+	}
+	return &request{doing: doing, url: p.TokenURL, form: form, secrets: append(secrets, p.Secret), client: p.HTTPClient, stall: p.stall}
+}
+
+// token asks the token endpoint for a token.
+func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oauth2.Token, error) {
+	r := p.post(doing, form, secrets...)
+	answer, err := r.send(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	token := &oauth2.Token{TokenType: firstText(answer, "token_type")}
+	if token.AccessToken, err = tokenText(answer, "access_token"); err != nil {
+		return nil, r.fail(err)
+	}
+	if token.AccessToken == "" {
+		return nil, r.fail(errors.New("an answer without an access_token"))
+	}
+	if token.RefreshToken, err = tokenText(answer, "refresh_token"); err != nil {
+		return nil, r.fail(err)
+	}
+	if token.RefreshToken == "" {
+		token.RefreshToken = form.Get("refresh_token")
+	}
+	if token.ExpiresIn, err = lifetime(answer["expires_in"]); err != nil {
+		return nil, r.fail(err)
+	}
+	if token.ExpiresIn != 0 {
+		token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	}
+	return token.WithExtra(floats(answer)), nil
+}
+
+// tokenText returns the token in this field, or "" if there is none.
+func tokenText(answer map[string]any, field string) (string, error) {
+	text, ok := answer[field].(string)
+	// encoding/json puts U+FFFD for what is not UTF-8.
+	if answer[field] != nil && !ok || strings.ContainsRune(text, utf8.RuneError) {
+		return "", fmt.Errorf("an answer whose %s is not a text", field)
+	}
+	return text, nil
+}
+
+// lifetime returns how long an access token is valid, in seconds, or 0 for one
+// that does not expire. As x/oauth2 it takes a number, or a string that is one,
+// and at most 68 years.
+func lifetime(value any) (int64, error) {
+	text, _ := value.(string)
+	if number, ok := value.(json.Number); ok {
+		text = number.String()
+	}
+	seconds, err := strconv.ParseUint(text, 10, 63)
+	if value != nil && err != nil {
+		return 0, errors.New("an answer whose expires_in is not a number of seconds")
+	}
+	return int64(min(seconds, math.MaxInt32)), nil
 }

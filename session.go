@@ -1,19 +1,19 @@
 package gumroad
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/markbates/goth"
-	"golang.org/x/oauth2"
 )
 
-// Session is a login with Gumroad on its way, and the tokens once it is done. It
-// is small enough for the cookie that gothic keeps it in.
+// Session is a login with Gumroad from its beginning on, and the tokens once it is
+// done. It is small enough for the cookie that gothic keeps it in. A printed
+// Session shows the tokens and the code verifier.
 type Session struct {
 	// AuthURL is where to send the user.
 	AuthURL string
@@ -22,13 +22,13 @@ type Session struct {
 	AccessToken  string
 	RefreshToken string
 
-	// ExpiresAt is zero: Gumroad's access tokens do not expire. Should an
-	// answer name a lifetime one day, it is the end of it.
+	// ExpiresAt is zero, since Gumroad's access tokens do not expire. If Gumroad
+	// ever returns a lifetime, ExpiresAt is the end of it.
 	ExpiresAt time.Time
 
-	// CodeVerifier is the secret of PKCE (RFC 7636), from BeginAuth until the
-	// exchange. The exchange sends it exactly when it is there, since Gumroad
-	// refuses one that belongs to no challenge.
+	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth makes it, and
+	// Authorize drops it. An empty one is not sent, since Gumroad refuses a code
+	// verifier if the login began without one.
 	CodeVerifier string `json:",omitempty"`
 }
 
@@ -41,44 +41,54 @@ func (s *Session) GetAuthURL() (string, error) {
 	return s.AuthURL, nil
 }
 
-// Authorize completes a login from the parameters of the callback: it exchanges
-// the authorization code for tokens, which it puts into the session, and returns
-// the access token. The code verifier is gone from the session after that; a
-// failed Authorize leaves the session as it was.
+// Authorize completes a login from the parameters of the callback. It exchanges
+// the authorization code for tokens, puts them into the session, and returns the
+// access token. It drops the code verifier, which is of no more use. A failed
+// Authorize leaves the session as it was. It makes one request, or none for a
+// callback with an error or without a code.
 //
-// Where the callback says that the user denied access, the error is an [*Error]
-// that wraps [ErrAccessDenied]. Where Gumroad refuses the exchange it is an
-// [*Error] with the code, such as "invalid_grant" for a code that was used or is
-// older than 10 minutes, and for one that belongs to another login. A callback
-// with an error, or without a code, makes no request.
+// Call it on the session that [Provider.BeginAuth] returned for this login, or on
+// one that UnmarshalSession read from it. Gumroad refuses every other session,
+// since it has not the right code verifier.
+//
+// The provider is a [*Provider], or a value of a type that embeds one.
+//
+// If the callback says that the user denied access, the error is an [*Error] that
+// wraps [ErrAccessDenied]. If Gumroad refuses the exchange, it is an [*Error] with
+// a code, such as "invalid_grant" for an authorization code that was used, is
+// older than 10 minutes, or belongs to another login.
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
-	const doing = "completing the login"
-	p, ok := provider.(*Provider)
-	if !ok || p == nil {
-		return "", fmt.Errorf("gumroad: %s: the provider is a %T, want a *gumroad.Provider that is not nil", doing, provider)
+	// A type that embeds *Provider has this method too.
+	found, _ := provider.(interface{ gumroad() *Provider })
+	var p *Provider
+	if found != nil {
+		p = found.gumroad()
+	}
+	if p == nil {
+		return "", fmt.Errorf("gumroad: %s: the provider is %s, want a *gumroad.Provider that is not nil", completing, typeOf(provider))
+	}
+	if err := p.check(completing); err != nil {
+		return "", err
 	}
 	if s == nil || params == nil {
-		return "", errors.New("gumroad: " + doing + ": there is no session or no callback")
+		return "", errors.New("gumroad: " + completing + ": there is no session or no callback")
 	}
 	code := params.Get("code")
 	if refusal := params.Get("error"); refusal != "" {
-		err := newError(doing, 0, refusal, params.Get("error_description"), p.Secret, code, s.CodeVerifier)
-		if refusal == "access_denied" {
-			err.cause = ErrAccessDenied
-		}
-		return "", err
+		return "", newError(completing, 0, refusal, params.Get("error_description"), "", []string{p.Secret, code, s.CodeVerifier})
 	}
 	if code == "" {
-		return "", errors.New("gumroad: " + doing + ": the callback has no authorization code; let the user start again")
+		return "", errors.New("gumroad: " + completing + ": the callback has no authorization code; let the user start again")
 	}
 
-	var options []oauth2.AuthCodeOption
-	if s.CodeVerifier != "" {
-		options = append(options, oauth2.VerifierOption(s.CodeVerifier))
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}}
+	if p.CallbackURL != "" {
+		form.Set("redirect_uri", p.CallbackURL)
 	}
-	token, err := p.retrieve("exchanging the authorization code", func(ctx context.Context) (*oauth2.Token, error) {
-		return p.config().Exchange(ctx, code, options...)
-	}, p.Secret, code, s.CodeVerifier)
+	if s.CodeVerifier != "" {
+		form.Set("code_verifier", s.CodeVerifier)
+	}
+	token, err := p.token(exchanging, form, code, s.CodeVerifier)
 	if err != nil {
 		return "", err
 	}
@@ -89,9 +99,12 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 	return s.AccessToken, nil
 }
 
+// typeOf returns the name of value's type, or "nil".
+func typeOf(value any) string { return strings.Trim(fmt.Sprintf("%T", value), "<>") }
+
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
-// It holds the tokens, so store it where only the application can read it, or at
-// most the user's own browser.
+// The object holds the tokens. Store it where only the application can read it, or
+// in the user's own browser.
 func (s *Session) Marshal() string {
 	var data strings.Builder
 	encoder := json.NewEncoder(&data)
@@ -104,14 +117,14 @@ func (s *Session) Marshal() string {
 // String returns what Marshal returns.
 func (s *Session) String() string { return s.Marshal() }
 
-// UnmarshalSession reads a session that [Session.Marshal] wrote: one JSON object
-// and nothing after it, or else it returns an error.
+// UnmarshalSession reads a session that [Session.Marshal] wrote. It returns an
+// error for anything but one JSON object with the types of Session's fields.
 func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
 	s := &Session{}
 	err := json.Unmarshal([]byte(data), s)
 	// null is no error for encoding/json.
 	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
-		// The cause is left out, as it quotes from the session.
+		// The cause quotes from the session.
 		return nil, errors.New("gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again")
 	}
 	return s, nil

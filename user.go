@@ -1,7 +1,6 @@
 package gumroad
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,64 +11,71 @@ import (
 	"github.com/markbates/goth"
 )
 
-// FetchUser asks Gumroad who the user of this session is. It makes one request,
-// or none if the session has no access token yet.
+// FetchUser asks Gumroad who the user of this session is. It makes one request, or
+// none if the session has no access token yet. The session is a [*Session], or a
+// value of a type that embeds one.
 //
-// UserID is always filled, or else FetchUser returns an error. It is Gumroad's
-// id, the "unique identifier for the user", and the user_id ("alternate user ID,
-// not currently used") only where there is no id. The other fields are filled as
-// far as the scopes and the user allow: Name, Email, NickName (the username in
-// the address of the user's page, or else the Twitter handle), Description (the
-// bio), AvatarURL. RawData is the whole answer, with numbers as [json.Number].
+// FetchUser returns an error rather than a user without a UserID. The other fields
+// can be empty, as the scopes and the user allow:
 //
-// Gumroad gives Email whether or not the user confirmed it, so anyone can have
-// anyone's there: never join accounts by it.
+//   - UserID is Gumroad's id, the "unique identifier for the user". It is the
+//     user_id ("alternate user ID, not currently used") only if there is no id.
+//   - Name is the name, or else the username.
+//   - NickName is the username at Gumroad, from the address of the user's page. No
+//     two users have the same one at a time, but a user can change it and another
+//     can take it then, so it does not identify an account.
+//   - Email is what the user typed. Gumroad gives it whether or not the user
+//     confirmed it. Never join accounts by it: anyone can type anyone's.
+//   - Description is the bio.
+//   - AvatarURL is the picture. A user who has none gets Gumroad's default.
+//   - RawData is the whole answer, as encoding/json decodes it. It has the Twitter
+//     handle, for example.
 //
-// The error is an [*Error] that wraps [ErrUnauthorized] if Gumroad does not take
-// the access token any more, and any other [*Error] if Gumroad answered anything
-// but success, such as 403 for a token with no scope that may read the user. It
-// is another error if there was no answer within [RequestTimeout], or one that
-// has more than 8 MiB or is not what Gumroad documents.
+// The error is an [*Error] that wraps [ErrUnauthorized] if Gumroad no longer
+// accepts the access token. It is another [*Error] if Gumroad answered anything
+// else but success, such as 403 for a token without a scope that grants read access
+// to the user. It is an error of another type if there was no answer within
+// [RequestTimeout], or if the answer has more than 2 MiB or is not what Gumroad
+// documents.
 func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
-	const doing = "fetching the user"
-	s, ok := session.(*Session)
-	if !ok || s == nil {
-		return goth.User{}, fmt.Errorf("gumroad: %s: the session is a %T, want a *gumroad.Session that is not nil", doing, session)
-	}
-	if s.AccessToken == "" {
-		return goth.User{}, errors.New("gumroad: " + doing + ": the session has no access token; call Authorize first")
-	}
-	secrets := []string{p.Secret, s.AccessToken, s.RefreshToken}
-	ctx, cancel := context.WithTimeout(context.Background(), p.timeLimit())
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.profileURL, nil)
-	if err != nil {
-		return goth.User{}, wrap(doing, err, secrets...)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.AccessToken)
-	answer, err := p.do(doing, req, secrets...)
-	if err != nil {
-		if refused := (*Error)(nil); errors.As(err, &refused) {
-			switch refused.StatusCode {
-			case http.StatusUnauthorized:
-				refused.cause = ErrUnauthorized
-				refused.advice = "the user must log in again"
-			case http.StatusForbidden:
-				refused.advice = "ask for the scope " + ScopeViewProfile + " as well"
-			}
-		}
+	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
 	}
-	fields, _ := answer["user"].(map[string]any)
+	// A type that embeds *Session has this method too.
+	found, _ := session.(interface{ gumroad() *Session })
+	var s *Session
+	if found != nil {
+		s = found.gumroad()
+	}
+	if s == nil {
+		return goth.User{}, fmt.Errorf("gumroad: %s: the session is %s, want a *gumroad.Session that is not nil", fetching, typeOf(session))
+	}
+	if s.AccessToken == "" {
+		return goth.User{}, errors.New("gumroad: " + fetching + ": the session has no access token; call Authorize first")
+	}
+	if strings.ContainsFunc(s.AccessToken, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return goth.User{}, errors.New("gumroad: " + fetching + ": the access token has a character that cannot be in a header (the user must log in again)")
+	}
+	r := &request{doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, client: p.HTTPClient, stall: p.stall,
+		secrets: []string{p.Secret, s.AccessToken, s.RefreshToken}}
+	answer, err := r.send(context.Background())
+	if err != nil {
+		return goth.User{}, err
+	}
 	if answer["success"] != true {
-		return goth.User{}, newError(doing, http.StatusOK, "", cmp.Or(firstText(answer, "message"), "no success"), secrets...)
+		return goth.User{}, newError(fetching, http.StatusOK, "", "no success", objectBody, nil)
+	}
+	fields, _ := answer["user"].(map[string]any)
+	id, err := identity(fields)
+	if err != nil {
+		return goth.User{}, fail(fetching, err, "check for a newer version of this package, or try again later", "", nil)
 	}
 	user := goth.User{
-		RawData:      answer,
+		RawData:      floats(answer),
 		Provider:     p.name,
-		UserID:       identity(fields),
-		Name:         firstText(fields, "name", "display_name"),
-		NickName:     cmp.Or(username(firstText(fields, "url")), firstText(fields, "twitter_handle")),
+		UserID:       id,
+		Name:         firstText(fields, "name"),
+		NickName:     username(firstText(fields, "url")),
 		Email:        firstText(fields, "email"),
 		Description:  firstText(fields, "bio"),
 		AvatarURL:    firstText(fields, "profile_picture_url", "profile_url"),
@@ -77,30 +83,41 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		RefreshToken: s.RefreshToken,
 		ExpiresAt:    s.ExpiresAt,
 	}
-	if user.UserID == "" {
-		return goth.User{}, wrap(doing, errors.New("a user without an id"))
+	// Gumroad puts the id there for a user without a name and a username.
+	if name := firstText(fields, "display_name"); user.Name == "" && name != id && !strings.Contains(name, "@") {
+		user.Name = name
 	}
 	return user, nil
 }
 
-// identity returns what tells this user from every other one, or "" where the
-// answer leaves a doubt.
-func identity(fields map[string]any) string {
+// gumroad returns s. It is how FetchUser finds the Session in a type that embeds
+// one.
+func (s *Session) gumroad() *Session { return s }
+
+// identity returns what tells this user from every other one.
+func identity(fields map[string]any) (string, error) {
 	for _, field := range []string{"id", "user_id"} {
 		switch id := fields[field].(type) {
+		case nil:
+			continue
 		case json.Number:
 			// Not 1e3 or 1.0: one user could then come with two identities.
 			if strings.Trim(id.String(), digits) == "" {
-				return id.String()
+				return id.String(), nil
 			}
 		case string:
+			if id == "" {
+				continue
+			}
 			// Not a blank, nor what a database might cut off.
-			if id != "" && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-				return id
+			if !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				return id, nil
 			}
 		}
+		// Another field would make another account of the same user.
+		return "", errors.New("a user whose " + field + " cannot be read")
 	}
-	return ""
+	return "", errors.New("a user without an id")
 }
 
 const (
@@ -114,11 +131,40 @@ const (
 func username(pageURL string) string {
 	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
 	name, isPage := strings.CutSuffix(address, ".gumroad.com")
+	// A host cannot have the "_" of an older username. Gumroad writes "-" there.
+	name = strings.ReplaceAll(name, "-", "_")
 	if !isPage {
 		name, isPage = strings.CutPrefix(address, "gumroad.com/")
 	}
-	if !isHTTPS || !isPage || strings.Trim(name, digitsOrLetters) != "" || strings.Trim(name, digits) == "" {
+	if !isHTTPS || !isPage || strings.Trim(name, digitsOrLetters+"_") != "" || strings.Trim(name, digits) == "" {
 		return ""
 	}
 	return name
+}
+
+// floats makes each number in an answer the float64 that encoding/json would have
+// made it. A program can then store the answer with encoding/gob. A number that no
+// float64 can hold becomes nil.
+func floats(answer map[string]any) map[string]any {
+	for name, value := range answer {
+		answer[name] = float(value)
+	}
+	return answer
+}
+
+func float(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		if number, err := value.Float64(); err == nil {
+			return number
+		}
+		return nil
+	case map[string]any:
+		return floats(value)
+	case []any:
+		for i := range value {
+			value[i] = float(value[i])
+		}
+	}
+	return value
 }

@@ -1,6 +1,8 @@
 package gumroad_test
 
 import (
+	"bytes"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,6 +109,22 @@ func TestUserFields(t *testing.T) {
 		`"display_name":"Jack"`:               {Name: "Jack"},
 		`"name":null,"display_name":"Jack"`:   {Name: "Jack"},
 		`"name":"","display_name":"Jack"`:     {Name: "Jack"},
+		`"name":" ","display_name":"Jack"`:    {Name: "Jack"},
+		`"name":"1"`:                          {Name: "1"},
+		`"name":"j@example.com"`:              {Name: "j@example.com"},
+
+		// Neither an id nor an email address is a name.
+		`"display_name":"1"`:                           {},
+		`"name":null,"display_name":"1"`:               {},
+		`"display_name":"jo@example.com"`:              {},
+		`"name":null,"display_name":"jo@example.com"`:  {},
+		`"name":"John","display_name":"j@example.com"`: {Name: "John"},
+
+		// PostgreSQL cannot store a NUL.
+		`"name":"Jo\u0000hn","email":"\u0000a@example.com","bio":"b\u0000","profile_url":"https://p/\u00002","url":"https://jo\u0000hn.gumroad.com"`: {
+			Name: "John", Email: "a@example.com", Description: "b", AvatarURL: "https://p/2", NickName: "john"},
+		`"name":"\u0000","display_name":"Ja\u0000ck","profile_picture_url":"\u0000","profile_url":"https://p/2"`: {
+			Name: "Jack", AvatarURL: "https://p/2"},
 
 		`"profile_picture_url":"https://p/1"`:                             {AvatarURL: "https://p/1"},
 		`"profile_picture_url":"https://p/1","profile_url":"https://p/2"`: {AvatarURL: "https://p/1"},
@@ -120,10 +138,14 @@ func TestUserFields(t *testing.T) {
 		`"url":"https://2sail4u.gumroad.com","twitter_handle":"tweety"`:    {NickName: "2sail4u"},
 		`"url":"https://6754923450134.gumroad.com"`:                        {},
 		`"url":"https://gumroad.com/6754923450134"`:                        {},
-		`"url":"https://6754923450134.gumroad.com","twitter_handle":"tw"`:  {NickName: "tw"},
-		`"url":"https://gumroad.com/6754923450134","twitter_handle":"tw"`:  {NickName: "tw"},
-		`"url":"https://gumroad.com","twitter_handle":"tw"`:                {NickName: "tw"},
-		`"url":"https://gumroad.com/","twitter_handle":"tw"`:               {NickName: "tw"},
+		`"url":"https://sailor-john.gumroad.com"`:                          {NickName: "sailor_john"},
+		`"url":"https://gumroad.com/sailor_john"`:                          {NickName: "sailor_john"},
+		`"url":"https://gumroad.com/sailor-john"`:                          {},
+		`"url":"https://2-2.gumroad.com"`:                                  {NickName: "2_2"},
+		`"url":"https://6754923450134.gumroad.com","twitter_handle":"tw"`:  {},
+		`"url":"https://gumroad.com/6754923450134","twitter_handle":"tw"`:  {},
+		`"url":"https://gumroad.com","twitter_handle":"tw"`:                {},
+		`"url":"https://gumroad.com/","twitter_handle":"tw"`:               {},
 		`"url":"https://example.com/sailorjohn"`:                           {},
 		`"url":"https://sailorjohn.example.com"`:                           {},
 		`"url":"https://sailorjohn.gumroad.com.example.com"`:               {},
@@ -131,7 +153,9 @@ func TestUserFields(t *testing.T) {
 		`"url":"https://sailorjohnxgumroad.com"`:                           {},
 		`"url":"https://a.b.gumroad.com"`:                                  {},
 		`"url":"sailorjohn"`:                                               {},
-		`"twitter_handle":"tweety"`:                                        {NickName: "tweety"},
+		`"url":"https://Sailor.gumroad.com"`:                               {},
+		`"url":"http://sailor.gumroad.com"`:                                {},
+		`"twitter_handle":"tweety"`:                                        {},
 	} {
 		user, err := fetchFields(t, `"id":"1",`+fields)
 		wanted.UserID = "1"
@@ -166,15 +190,33 @@ func TestUserID(t *testing.T) {
 		`"user_id":77`:                       "77",
 		`"id":null,"user_id":"u"`:            "u",
 		`"id":"","user_id":"u"`:              "u",
-		`"id":false,"user_id":"u"`:           "u",
+		`"id":9007199254740993,"user_id":7`:  "9007199254740993",
 
 		// No identity, or none to be sure of: nobody is logged in.
-		`"name":"John"`:                       "",
-		`"id":null`:                           "",
-		`"id":"","user_id":""`:                "",
-		`"id":" ","user_id":"\t"`:             "",
-		`"id":true,"user_id":["u"]`:           "",
-		`"id":{"id":"1"}`:                     "",
+		`"name":"John"`:             "",
+		`"id":null`:                 "",
+		`"id":"","user_id":""`:      "",
+		`"id":" ","user_id":"\t"`:   "",
+		`"id":true,"user_id":["u"]`: "",
+		`"id":{"id":"1"}`:           "",
+
+		// One that cannot be read is not another person.
+		`"id":6754923450134.0,"user_id":"u"`:  "",
+		`"id":1e12,"user_id":"u"`:             "",
+		`"id":-1,"user_id":"u"`:               "",
+		`"id":-0,"user_id":"u"`:               "",
+		`"id":true,"user_id":7`:               "",
+		`"id":false,"user_id":"u"`:            "",
+		`"id":{},"user_id":"u"`:               "",
+		`"id":[],"user_id":"u"`:               "",
+		`"id":["1"],"user_id":"u"`:            "",
+		`"id":" 675","user_id":"u"`:           "",
+		`"id":" ","user_id":"u"`:              "",
+		`"id":"1\u0000","user_id":"u"`:        "",
+		`"id":"\u0000","user_id":"u"`:         "",
+		`"id":"１","user_id":"u"`:              "",
+		`"id":null,"user_id":1.5`:             "",
+		`"id":"","user_id":true`:              "",
 		`"id":1e3`:                            "",
 		`"id":1.0`:                            "",
 		`"id":-1`:                             "",
@@ -194,12 +236,28 @@ func TestUserID(t *testing.T) {
 	}
 }
 
-// A number that the program itself takes from RawData has all its digits too.
-func TestRawDataKeepsNumbers(t *testing.T) {
+// A program stores a user as it stores other providers' users: gob knows no
+// json.Number, and encoding/json no infinite number.
+func TestUserCanBeStored(t *testing.T) {
 	t.Parallel()
-	user, err := fetchFields(t, `"id":1234567890123456789`)
+	gob.Register(map[string]any{})
+	gob.Register([]any{})
+	user, err := fetchFields(t, `"id":1234567890123456789,"price":1.5,"links":[1,"two",[3],{"four":4}],"large":1e999,"none":null`)
+	require.NoError(t, err)
+	assert.Equal(t, "1234567890123456789", user.UserID)
+	wanted := map[string]any{"success": true, "user": map[string]any{
+		"id": float64(1234567890123456789), "price": 1.5, "links": []any{1.0, "two", []any{3.0}, map[string]any{"four": 4.0}},
+		"large": nil, "none": nil,
+	}}
+	assert.Equal(t, wanted, user.RawData)
+
+	var stored bytes.Buffer
+	require.NoError(t, gob.NewEncoder(&stored).Encode(user))
+	var read goth.User
+	require.NoError(t, gob.NewDecoder(&stored).Decode(&read))
+	assert.Equal(t, user, read)
+	_, err = json.Marshal(user)
 	assert.NoError(t, err)
-	assert.Equal(t, map[string]any{"success": true, "user": map[string]any{"id": json.Number("1234567890123456789")}}, user.RawData)
 }
 
 // Each recording of a user's request: who it is, or what was answered.
@@ -243,8 +301,9 @@ func TestFetchUserWithoutSuccess(t *testing.T) {
 		status       int
 		answer, says string
 	}{
-		{http.StatusOK, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 200 OK: The user was not found. (try again later)"},
-		{http.StatusNotFound, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 404 Not Found: The user was not found."},
+		{http.StatusOK, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 200 OK: The user was not found. (the user must log in again; the account may be closed)"},
+		{http.StatusNotFound, `{"success":false,"message":"The user was not found."}`, "Gumroad answered 404 Not Found: The user was not found. (the user must log in again; the account may be closed)"},
+		{http.StatusOK, `{"success":false,"message":"We are moving."}`, "Gumroad answered 200 OK: We are moving. (try again later)"},
 		{http.StatusInternalServerError, `{"success":true,"user":{"id":"1"}}`, "Gumroad answered 500 Internal Server Error"},
 		{http.StatusCreated, `{"success":true,"user":{"id":"1"}}`, "Gumroad answered 201 Created"},
 		{http.StatusOK, `{"success":false,"user":{"id":"1"}}`, "Gumroad answered 200 OK"},
@@ -285,14 +344,14 @@ func TestFetchUserBeforeAuthorize(t *testing.T) {
 
 func TestSizeOfTheUser(t *testing.T) {
 	t.Parallel()
-	const limit = 8 << 20
+	const limit = 2 << 20
 	const begin, end = `{"success":true,"user":{"id":"1","bio":"`, `"}}`
 	filling := strings.Repeat("x", limit-len(begin+end))
 	for _, test := range []struct {
 		name, answer string
 		ok           bool
 	}{
-		{"8 MiB", begin + filling + end, true},
+		{"2 MiB", begin + filling + end, true},
 		{"a byte more", begin + filling + "x" + end, false},
 		{"white space more", begin + filling + end + " ", false},
 	} {
@@ -305,7 +364,7 @@ func TestSizeOfTheUser(t *testing.T) {
 				return
 			}
 			assertReadable(t, "fetching the user", err)
-			assert.ErrorContains(t, err, "more than 8388608 bytes")
+			assert.ErrorContains(t, err, "more than 2097152 bytes")
 		})
 	}
 }
