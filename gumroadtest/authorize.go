@@ -1,9 +1,9 @@
 package gumroadtest
 
 import (
+	"errors"
 	"fmt"
 	"html"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,32 +24,48 @@ type grant struct {
 	expires         time.Time
 }
 
-// Authorize does what the user who is logged in does on the authorization page
-// at authURL: it presses the button "Authorize". It returns the address that the
-// browser is sent back to, with the code and the state. The error says what the
-// page says if the request is not one that can be authorized.
+// Authorize presses the button "Authorize" on the authorization page at authURL,
+// as the user who is logged in. It returns the URL that the browser is sent to,
+// with the code and the state.
+//
+// authURL is the URL that the application redirected to: the page at gumroad.com,
+// or this server's own. An error means that it is another URL, or that Gumroad
+// would show an error page; it says why. Nobody is redirected then.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.approve)
 }
 
-// Deny does what [Server.Authorize] does with the button "Deny". The address
-// that it returns has the error access_denied.
+// Deny presses the button "Deny" instead; see [Server.Authorize]. The URL that it
+// returns has the error access_denied.
 func (s *Server) Deny(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.deny)
 }
 
 func (s *Server) press(authURL string, decide func(url.Values) string) (string, error) {
+	if authURL == "" {
+		return "", errors.New("gumroadtest: the URL of the authorization page is empty: the application did not redirect")
+	}
 	address, err := url.Parse(authURL)
 	if err != nil {
-		return "", fmt.Errorf("gumroadtest: reading the authorization URL: %w", err)
+		return "", fmt.Errorf("gumroadtest: reading the URL of the authorization page: %w", err)
+	}
+	page := strings.ToLower(address.Scheme+"://"+address.Host) + address.Path
+	pages := []string{"https://gumroad.com" + AuthorizePath, "https://app.gumroad.com" + AuthorizePath, s.URL + AuthorizePath}
+	if !slices.Contains(pages, page) {
+		return "", fmt.Errorf("gumroadtest: %s is not the authorization page, which is one of %s", page, strings.Join(pages, ", "))
 	}
 	form := address.Query()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if refused := s.checkRequest(form); refused != nil {
-		return "", fmt.Errorf("gumroadtest: opening the authorization page: %s: %s", refused.code, refused.description)
+	refused := s.checkRequest(form)
+	if refused == nil {
+		return decide(form), nil
 	}
-	return decide(form), nil
+	err = fmt.Errorf("gumroadtest: opening the authorization page: %s: %s", refused.code, refused.description)
+	if refused == invalidRedirectURI {
+		err = fmt.Errorf("%w (%q %s)", err, form.Get("redirect_uri"), s.checkRedirectURI(form.Get("redirect_uri")))
+	}
+	return "", err
 }
 
 // checkRequest returns what is wrong with an authorization request, in
@@ -63,13 +79,12 @@ func (s *Server) checkRequest(form url.Values) *oauthError {
 		form.Set("scope", "view_public")
 	}
 	unknown := func(scope string) bool { return !slices.Contains(s.app.Scopes, scope) }
-	redirectURI := form.Get("redirect_uri")
 	switch {
 	case form.Get("client_id") == "":
 		return missing("client_id")
 	case form.Get("client_id") != s.ClientID:
 		return invalidClient
-	case !slices.ContainsFunc(s.app.RedirectURIs, func(uri string) bool { return sameRedirectURI(redirectURI, uri) }):
+	case s.checkRedirectURI(form.Get("redirect_uri")) != "":
 		return invalidRedirectURI
 	case form.Get("response_type") != "code":
 		return unsupportedResponseType
@@ -81,38 +96,18 @@ func (s *Server) checkRequest(form url.Values) *oauthError {
 	return nil
 }
 
-// sameRedirectURI compares as Doorkeeper does: to the letter, but for a query
-// that was added and for the port of a loopback address.
-func sameRedirectURI(given, registered string) bool {
-	g, err := url.Parse(given)
-	if err != nil || given == "" {
-		return false
-	}
-	r, err := url.Parse(registered)
-	if err != nil {
-		return false
-	}
-	if r.RawQuery == "" {
-		g.RawQuery = ""
-	}
-	if ip := net.ParseIP(r.Hostname()); ip != nil && ip.IsLoopback() && g.Hostname() == r.Hostname() {
-		g.Host = r.Host
-	}
-	return g.String() == r.String()
-}
-
 // approve makes a code and returns where it goes. The caller holds s.mu and has
 // checked the request.
 func (s *Server) approve(form url.Values) string {
 	code := random()
-	s.grants[code] = &grant{
+	s.grants.put(code, &grant{
 		user:            s.user,
 		scopes:          splitScopes(form.Get("scope")),
 		redirectURI:     form.Get("redirect_uri"),
 		challenge:       form.Get("code_challenge"),
 		challengeMethod: form.Get("code_challenge_method"),
 		expires:         s.now().Add(codeLifetime),
-	}
+	})
 	return callback(form, "code", code)
 }
 
@@ -152,16 +147,14 @@ func splitScopes(scope string) []string {
 	return scopes
 }
 
-func sameScopes(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
-}
-
-func (s *Server) serveAuthorizationPage(w http.ResponseWriter, form url.Values) {
+func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) {
+	form := r.Form
 	s.mu.Lock()
 	refused := s.checkRequest(form)
-	page := authorizationPage{Application: s.app.Name, User: s.users[s.user], Scopes: describe(splitScopes(form.Get("scope"))), Form: form}
+	scopes := splitScopes(form.Get("scope"))
+	page := authorizationPage{Application: s.app.Name, User: s.users.get(s.user).clone(), Scopes: describe(scopes), Form: form}
 	var granted string
-	if refused == nil && s.app.Confidential && s.hasToken(page.User.ID, splitScopes(form.Get("scope"))) {
+	if refused == nil && s.app.Confidential && s.consents[newConsent(s.user, scopes)] > 0 {
 		granted = s.approve(form)
 	}
 	s.mu.Unlock()
@@ -178,39 +171,30 @@ func (s *Server) serveAuthorizationPage(w http.ResponseWriter, form url.Values) 
 	}
 }
 
-// hasToken reports whether the user has a token with just these scopes, and so
-// need not be asked again. The caller holds s.mu.
-func (s *Server) hasToken(user string, scopes []string) bool {
-	for _, token := range s.tokens {
-		if token.user == user && !token.revoked && sameScopes(token.scopes, scopes) {
-			return true
-		}
-	}
-	return false
-}
-
 // serveDecision answers a button of the page, or the same request without it.
-func (s *Server) serveDecision(w http.ResponseWriter, form url.Values, decide func(url.Values) string) {
-	s.mu.Lock()
-	refused := s.checkRequest(form)
-	var location string
-	if refused == nil {
-		location = decide(form)
-	}
-	s.mu.Unlock()
-
-	switch refused {
-	case nil:
-		redirect(w, location)
-	case invalidScope, unsupportedResponseType, invalidChallengeMethod:
-		redirect(w, callback(form, "error", refused.code, "error_description", refused.description))
-	default:
-		body := refused.json()
-		if state := form.Get("state"); state != "" {
-			body["state"] = state
+func (s *Server) serveDecision(decide func(url.Values) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		refused := s.checkRequest(r.Form)
+		var location string
+		if refused == nil {
+			location = decide(r.Form)
 		}
-		w.Header().Set("Cache-Control", "no-cache")
-		writeJSON(w, refused.status, body)
+		s.mu.Unlock()
+
+		switch refused {
+		case nil:
+			redirect(w, location)
+		case invalidScope, unsupportedResponseType, invalidChallengeMethod:
+			redirect(w, callback(r.Form, "error", refused.code, "error_description", refused.description))
+		default:
+			body := refused.json()
+			if state := r.Form.Get("state"); state != "" {
+				body["state"] = state
+			}
+			w.Header().Set("Cache-Control", "no-cache")
+			writeJSON(w, refused.status, body)
+		}
 	}
 }
 

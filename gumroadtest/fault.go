@@ -1,100 +1,134 @@
 package gumroadtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 )
 
-// Fault is what an endpoint answers in place of the right answer.
+// Fault is what an endpoint answers instead of the right answer. A Fault that
+// has neither Status nor Body, and that does not lose the answer, delivers the
+// right answer, after Delay and with Header.
 type Fault struct {
-	// Status is the HTTP status, of three digits; 0 means 200 if there is a Body.
-	// For what is no final status, such as 42 or 100, the answer is a 500 that
-	// says so.
+	// Status is the HTTP status, from 200 to 999. 0 means 200 if there is a Body.
+	// For any other status the server answers 500, with a message.
 	Status int
 
-	// ContentType is that of Body. Where it is empty, a Body that begins like a
-	// JSON object is JSON, and net/http guesses what another one is.
-	ContentType string
-	Body        string
+	// Header is added to the answer, and replaces headers of the same name.
+	// Without a Content-Type, a Body that begins like a JSON object is JSON, and
+	// net/http guesses what another one is.
+	Header http.Header
 
-	// Delay goes before the answer. A Fault with nothing but a Delay lets the
-	// right answer follow.
+	// Body is the body of the answer.
+	Body string
+
+	// Delay is how long the server waits before it answers. If the client leaves
+	// before that, the server does not answer.
 	Delay time.Duration
 
-	// Cut breaks the connection off, after Status and Body where there are any,
-	// or else in the middle of the header.
+	// Cut closes the connection after Status and Body, or, without these, in the
+	// middle of the header.
 	Cut bool
+
+	// After lets the endpoint do its work first: a code or a refresh token is
+	// used up, a token is revoked, the handler of [Server.Handle] is called. Only
+	// the answer is replaced, late, or lost. A Fault with nothing but After loses
+	// the answer, as with Cut.
+	After bool
 }
 
-// Fail makes the next answers of the endpoint with this path, such as
-// [TokenPath], these faults, one after the other, after those that are waiting
-// already. [Server.Authorize] and [Server.Deny] make no request, so they do not
-// meet those of [AuthorizePath].
+// Fail makes the endpoint at path, such as [TokenPath] or "/v2/products", answer
+// its next requests with the faults, in this order, after those of earlier
+// calls. The path of an endpoint of [Server.Handle] may also be that of its
+// pattern, such as "/v2/products/{id}", for a fault that any such request meets.
+//
+// Fail panics if the server has no endpoint at path. [Server.Authorize] and
+// [Server.Deny] make no request and meet no fault.
 func (s *Server) Fail(path string, faults ...Fault) {
-	if path == "/api/v2/user" {
-		path = UserPath
-	}
+	path = apiPath(path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults[path] = append(s.faults[path], faults...)
+	if !s.hasEndpoint(path) {
+		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2.", path))
+	}
+	for _, fault := range faults {
+		fault.Header = fault.Header.Clone()
+		s.faults[path] = append(s.faults[path], fault)
+	}
 }
 
-// answerFault answers with the next fault of this path, and reports whether it
-// did.
-func (s *Server) answerFault(w http.ResponseWriter, r *http.Request, path string) bool {
-	s.mu.Lock()
-	waiting := s.faults[path]
-	if len(waiting) == 0 {
-		s.mu.Unlock()
-		return false
+// nextFault returns the next fault that waits at one of the paths. The caller
+// holds s.mu.
+func (s *Server) nextFault(paths ...string) (fault Fault, found bool) {
+	for _, path := range paths {
+		if waiting := s.faults[path]; len(waiting) > 0 {
+			s.faults[path] = waiting[1:]
+			return waiting[0], true
+		}
 	}
-	fault := waiting[0]
-	s.faults[path] = waiting[1:]
-	s.mu.Unlock()
+	return Fault{}, false
+}
 
-	if fault.Delay > 0 {
-		timer := time.NewTimer(fault.Delay)
+// serve answers a request that is for the endpoint.
+func (f Fault) serve(w http.ResponseWriter, r *http.Request, endpoint http.Handler) {
+	var answer *httptest.ResponseRecorder
+	work := func() {
+		answer = httptest.NewRecorder()
+		endpoint.ServeHTTP(answer, r)
+	}
+	if f.After {
+		work()
+	}
+	if f.Delay > 0 {
+		timer := time.NewTimer(f.Delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
-		case <-s.closed:
 			panic(http.ErrAbortHandler)
 		}
 	}
-	if fault.Status == 0 && fault.Body == "" {
-		if fault.Cut {
-			// Not before it: net/http would repeat a GET on a connection that it
-			// used before, and nobody would notice.
-			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-				io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
-				conn.Close()
-			}
-			panic(http.ErrAbortHandler)
-		}
-		return false
-	}
-	if fault.Status != 0 && (fault.Status < 200 || fault.Status > 999) {
-		message := fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", fault.Status)
+	if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
+		message := fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", f.Status)
 		writeJSON(w, http.StatusInternalServerError, map[string]any{"message": message})
-		return true
+		return
 	}
-	if fault.ContentType == "" && strings.HasPrefix(strings.TrimSpace(fault.Body), "{") {
-		fault.ContentType = "application/json; charset=utf-8"
+	replaces := f.Status != 0 || f.Body != ""
+	if !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0) {
+		cut(w)
 	}
-	if fault.ContentType != "" {
-		w.Header().Set("Content-Type", fault.ContentType)
+	status, body := cmp.Or(f.Status, http.StatusOK), f.Body
+	if !replaces {
+		if !f.After {
+			work()
+		}
+		maps.Copy(w.Header(), answer.Header())
+		status, body = answer.Code, answer.Body.String()
+	} else if strings.HasPrefix(strings.TrimSpace(body), "{") {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	}
-	if fault.Status != 0 {
-		w.WriteHeader(fault.Status)
+	for name, values := range f.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	io.WriteString(w, fault.Body)
-	if fault.Cut {
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+	if f.Cut {
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	return true
+}
+
+// cut closes the connection in the middle of the header. Before the header,
+// net/http would repeat a GET on a new connection, and nobody would notice.
+func cut(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+		conn.Close()
+	}
+	panic(http.ErrAbortHandler)
 }

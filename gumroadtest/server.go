@@ -1,41 +1,43 @@
-// Package gumroadtest is Gumroad in memory: a server that an application's own
-// tests can log in to, and a person in a browser as well, without an account.
+// Package gumroadtest provides an in-memory Gumroad server for tests. A person
+// can also log in to it with a browser.
 //
-// It is as strict as Gumroad, and answers with the same statuses, codes and
-// descriptions, after recordings of the engine that Gumroad runs (Doorkeeper
-// 5.7.1). A test starts it with [NewServer], registers [Server.Provider] with
-// goth, and presses the button on the authorization page with
-// [Server.Authorize] or [Server.Deny].
+// [NewServer] starts a server. A test either registers [Server.Provider] with
+// goth, or leaves the program's own gumroad.New as it is and gives it
+// [Server.Client]. [Server.Authorize] and [Server.Deny] press the buttons of the
+// authorization page. [Server.Handle] adds the endpoints of Gumroad's API that
+// the program calls after the login. [Server.Fail] makes endpoints fail.
 //
-// What it leaves out:
+// The server is as strict as Gumroad. Its statuses, codes and descriptions are
+// those of recordings of Doorkeeper 5.7.1, which Gumroad runs. It differs from
+// Gumroad in this:
 //
-//	the device flow, client_credentials, introspection   404 or unsupported_grant_type
-//	registering applications, more than one of them      SetApplication replaces the one
-//	response_mode                                        the callback always gets a query
-//	the API beside /v2/user                              404
-//	the rate limit (429), Gumroad's own faults           Fail answers with them
-//	a login form                                         SetUser's user is always logged in
-//	email and display_name for the scope account         not answered, as recorded; of late Gumroad does
-//	the user for the scope edit_profile alone            403, as Gumroad answers; the recorded engine let it in
+//   - There is one application; [Server.SetApplication] changes it.
+//   - There is no login form. The user of [Server.SetUser] is logged in.
+//   - The API has no endpoint but /v2/user until Handle adds one.
+//   - The device flow, introspection and the grant type client_credentials are
+//     missing. A response_mode is ignored; the callback always gets a query.
+//   - There is no rate limit; Fail can answer 429.
+//   - With the scope account, /v2/user has no email and no display_name, as
+//     recorded. Gumroad has added them recently. With the scope edit_profile
+//     alone it answers 403, as Gumroad does; the recorded server did not.
+//   - It remembers the last 10,000 authorization codes, the last 10,000 pairs of
+//     tokens and the last 10,000 users. Older ones are unknown to it.
 package gumroadtest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// The paths of the endpoints, below [Server.URL]; [Server.Fail] and
-// [Request.Path] have them.
+// The paths of the endpoints below [Server.URL], for [Server.Fail] and
+// [Request.Path].
 const (
 	AuthorizePath = "/oauth/authorize"
 	TokenPath     = "/oauth/token"
@@ -49,49 +51,29 @@ type Server struct {
 	// URL is the address of the server on loopback, without a slash at the end.
 	URL string
 
-	// ClientID and ClientSecret are the credentials of the application.
+	// ClientID and ClientSecret are the credentials of the application. A test
+	// may change them before the first request.
 	ClientID     string
 	ClientSecret string
 
 	listener *httptest.Server
-	closed   chan struct{}
-	close    sync.Once
+	endpoint *http.ServeMux
+	closed   context.Context // done when the server is closed
+	close    context.CancelFunc
 	now      func() time.Time
 
-	mu       sync.Mutex
-	app      Application
-	user     string // the id of who is logged in
-	users    map[string]User
-	grants   map[string]*grant // by code
-	tokens   map[string]*token // by access token and by refresh token
-	faults   map[string][]Fault
-	requests []Request
-}
-
-// Application is what is registered at Gumroad.
-type Application struct {
-	// Name is shown on the authorization page.
-	Name string
-
-	// RedirectURIs are the addresses that the browser may be sent back to.
-	// [Server.Provider] adds its callback URL.
-	RedirectURIs []string
-
-	// Scopes are what the application may ask for. Where it is empty, they are
-	// Gumroad's public scopes, as they are for a new application.
-	Scopes []string
-
-	// Confidential is whether the application must send its secret. To one that
-	// is, a user grants the same scopes a second time without seeing the page.
-	Confidential bool
-}
-
-// publicScopes are what Gumroad grants to a new application: the documented
-// ones and two more.
-var publicScopes = []string{
-	gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,
-	gumroad.ScopeViewSales, gumroad.ScopeViewPayouts, gumroad.ScopeViewTaxData, gumroad.ScopeMarkSalesAsShipped,
-	gumroad.ScopeEditSales, gumroad.ScopeAccount, "ifttt", "revenue_share",
+	mu           sync.Mutex
+	app          Application
+	callbacks    []string // the callback URLs of Provider
+	user         string   // the id of who is logged in
+	users        *memory[*User]
+	grants       *memory[*grant] // by code
+	tokens       *memory[*token] // by access token and by refresh token
+	consents     map[consent]int // how many live tokens each has
+	patterns     []string        // of the endpoints
+	faults       map[string][]Fault
+	requests     []Request
+	requestBytes int
 }
 
 // NewServer starts a Gumroad on loopback, with a confidential application and
@@ -101,13 +83,23 @@ func NewServer() *Server {
 	s := &Server{
 		ClientID:     random(),
 		ClientSecret: random(),
-		closed:       make(chan struct{}),
+		endpoint:     http.NewServeMux(),
 		now:          time.Now,
-		users:        map[string]User{},
-		grants:       map[string]*grant{},
-		tokens:       map[string]*token{},
+		users:        newMemory[*User](maxKept),
+		grants:       newMemory[*grant](maxKept),
+		tokens:       newMemory[*token](2 * maxKept), // each is there twice
+		consents:     map[consent]int{},
 		faults:       map[string][]Fault{},
 	}
+	s.closed, s.close = context.WithCancel(context.Background())
+	s.handle("GET "+AuthorizePath, http.HandlerFunc(s.serveAuthorizationPage))
+	s.handle("POST "+AuthorizePath, s.serveDecision(s.approve))
+	s.handle("DELETE "+AuthorizePath, s.serveDecision(s.deny))
+	s.handle("POST "+TokenPath, http.HandlerFunc(s.serveToken))
+	s.handle("POST "+RevokePath, http.HandlerFunc(s.serveRevocation))
+	s.handle("GET "+TokenPath+"/info", http.HandlerFunc(s.serveTokenInfo))
+	s.handle("GET "+picturePath, http.HandlerFunc(servePicture))
+	s.handleAPI("GET /user", http.HandlerFunc(s.serveUser), mayReadUser)
 	s.SetApplication(Application{Name: "Test application", Confidential: true})
 	s.SetUser(User{
 		ID:            "6754923450134",
@@ -124,104 +116,83 @@ func NewServer() *Server {
 	return s
 }
 
-// Close stops the server, with the answers that a [Fault] still holds back. It
-// may be called more than once.
+// Close stops the server. It ends the requests in progress, also those whose
+// body never arrives, and waits until their handlers have returned. It may be
+// called more than once.
 func (s *Server) Close() {
-	s.close.Do(func() { close(s.closed) })
+	s.close()
 	s.listener.Close()
 }
 
-// Provider returns a provider that logs in to this server, and registers its
-// callback URL with the application. Without scopes it asks for view_profile,
-// as [gumroad.New] does.
-func (s *Server) Provider(callbackURL string, scopes ...string) *gumroad.Provider {
-	s.mu.Lock()
-	s.app.RedirectURIs = append(slices.Clip(s.app.RedirectURIs), callbackURL)
-	s.mu.Unlock()
-	return gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
-		s.URL+AuthorizePath, s.URL+TokenPath, s.URL+UserPath, scopes...)
-}
-
-// SetApplication replaces what is registered at Gumroad, but for the client's
-// credentials. Tokens and codes stay good.
-func (s *Server) SetApplication(app Application) {
+// handle adds an endpoint.
+func (s *Server) handle(pattern string, handler http.Handler) {
+	s.endpoint.Handle(pattern, handler)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.app = app
-	if len(app.Scopes) == 0 {
-		s.app.Scopes = publicScopes
-	}
+	s.patterns = append(s.patterns, pattern)
 }
 
-// Request is a request that came in.
-type Request struct {
-	Method string
-	Path   string
-	Header http.Header
-	Form   url.Values // what the query and the body held
+// hasEndpoint reports whether a request for the path can reach an endpoint. The
+// caller holds s.mu.
+func (s *Server) hasEndpoint(path string) bool {
+	return slices.ContainsFunc(s.patterns, func(pattern string) bool {
+		// [METHOD ][HOST]/[PATH]
+		before, _, _ := strings.Cut(pattern, "/")
+		method, host, found := strings.Cut(before, " ")
+		if !found {
+			method, host = http.MethodGet, before
+		}
+		request, err := http.NewRequest(method, "http://"+strings.TrimSpace(host)+path, nil)
+		if err != nil {
+			return false
+		}
+		_, pattern = s.endpoint.Handler(request)
+		return pattern != ""
+	})
 }
 
-// maxRequests keeps a server that runs for long from filling the memory.
-const maxRequests = 10_000
-
-// Requests returns the requests that came in over HTTP, the oldest first, and at
-// most the last 10,000. What Authorize and Deny do is not among them.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := slices.Clone(s.requests)
-	for i, r := range requests {
-		requests[i].Header = r.Header.Clone()
-		requests[i].Form = url.Values(http.Header(r.Form).Clone())
-	}
-	return requests
-}
-
-// ServeHTTP answers as Gumroad does, so that a program can have the server under
-// an address of its own; [http.StripPrefix] must take off what stands before
-// the path.
+// ServeHTTP answers as Gumroad does, so that a program can have the server below
+// a path of its own; [http.StripPrefix] must remove what is before the path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
-	if path == "/api/v2/user" {
-		path = UserPath
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	r = r.WithContext(ctx)
+	defer context.AfterFunc(s.closed, func() {
+		cancel()
+		connection := http.NewResponseController(w)
+		connection.SetReadDeadline(time.Unix(1, 0))
+		connection.SetWriteDeadline(time.Unix(1, 0))
+	})()
+
+	if err := readForm(r); err != nil {
+		http.Error(w, "gumroadtest: "+err.Error(), http.StatusBadRequest)
+		return
 	}
-	form := readForm(r)
+	path := apiPath(r.URL.Path)
+	received := Request{Method: r.Method, Path: path, Header: r.Header.Clone(), Form: cloneValues(r.Form)}
+	if r.Method == http.MethodPost && strings.EqualFold(r.Form.Get("_method"), "delete") {
+		r.Method = http.MethodDelete
+	}
+	_, pattern := s.endpoint.Handler(r)
+	_, patternPath, _ := strings.Cut(pattern, "/")
 	s.mu.Lock()
-	if len(s.requests) == maxRequests {
-		s.requests = slices.Delete(s.requests, 0, maxRequests/10)
-	}
-	s.requests = append(s.requests, Request{Method: r.Method, Path: path, Header: r.Header.Clone(), Form: maps.Clone(form)})
+	s.record(received)
+	fault, failing := s.nextFault(path, apiPath("/"+patternPath))
 	s.mu.Unlock()
 
+	var endpoint http.Handler = s.endpoint
+	if pattern == "" {
+		// For a wrong method http.ServeMux would answer 405.
+		endpoint = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("Referrer-Policy", "strict-origin-when-cross-origin")
-	if s.answerFault(w, r, path) {
+	if failing {
+		fault.serve(w, r, endpoint)
 		return
 	}
-
-	method := r.Method
-	if method == http.MethodPost && strings.EqualFold(form.Get("_method"), "delete") {
-		method = http.MethodDelete
-	}
-	switch method + " " + path {
-	case "GET " + AuthorizePath:
-		s.serveAuthorizationPage(w, form)
-	case "POST " + AuthorizePath:
-		s.serveDecision(w, form, s.approve)
-	case "DELETE " + AuthorizePath:
-		s.serveDecision(w, form, s.deny)
-	case "POST " + TokenPath:
-		s.serveToken(w, r, form)
-	case "POST " + RevokePath:
-		s.serveRevocation(w, r, form)
-	case "GET " + TokenPath + "/info":
-		s.serveTokenInfo(w, r, form)
-	case "GET " + UserPath:
-		s.serveUser(w, r, form)
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
+	endpoint.ServeHTTP(w, r)
 }
 
 // random returns what Doorkeeper's codes, tokens and credentials look like: 43

@@ -180,7 +180,7 @@ func TestToken(t *testing.T) {
 			authURL.Set("code_challenge", challenge[0])
 			authURL.Set("code_challenge_method", "plain")
 		}
-		back, err := s.Authorize("?" + authURL.Encode())
+		back, err := s.Authorize(s.URL + AuthorizePath + "?" + authURL.Encode())
 		require.NoError(t, err)
 		address, _ := url.Parse(back)
 		return url.Values{"code": address.Query()["code"], "redirect_uri": {callbackURL}}
@@ -344,10 +344,21 @@ func TestMounted(t *testing.T) {
 
 	p := gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
 		program.URL+"/gumroad/oauth/authorize", program.URL+"/gumroad/oauth/token", program.URL+"/gumroad/v2/user")
-	session := loggedIn(t, s, p)
-	_, err := p.FetchUser(session)
+	session, err := p.BeginAuth("a state")
 	require.NoError(t, err)
-	require.NoError(t, p.RevokeToken(context.Background(), session.AccessToken))
+	authURL, err := session.GetAuthURL()
+	require.NoError(t, err)
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	pressed, err := browser.Post(authURL, "", nil)
+	require.NoError(t, err)
+	pressed.Body.Close()
+	back, err := pressed.Location()
+	require.NoError(t, err)
+	_, err = session.Authorize(p, back.Query())
+	require.NoError(t, err)
+	_, err = p.FetchUser(session)
+	require.NoError(t, err)
+	require.NoError(t, p.RevokeToken(context.Background(), session.(*gumroad.Session).AccessToken))
 }
 
 func TestFaults(t *testing.T) {
@@ -382,7 +393,7 @@ func TestFaults(t *testing.T) {
 	}
 	assert.Len(t, s.Requests(), before+7)
 
-	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, Fault{Status: 400, Body: "error=invalid_client", ContentType: "application/x-www-form-urlencoded"})
+	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, Fault{Status: 400, Body: "error=invalid_client", Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}})
 	for _, code := range []string{"invalid_grant", "invalid_client"} {
 		_, err = p.RefreshToken(session.RefreshToken)
 		require.ErrorAs(t, err, &refused)

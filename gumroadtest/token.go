@@ -1,20 +1,17 @@
 package gumroadtest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"io"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
 // token is a pair of an access token and its refresh token. A revoked one is
-// kept, since it is answered otherwise than one that never was.
+// kept, since Gumroad answers it otherwise than an unknown one.
 type token struct {
 	access  string
 	refresh string
@@ -24,23 +21,56 @@ type token struct {
 	revoked bool
 }
 
+// consent is what a user granted.
+type consent struct{ user, scopes string }
+
+func newConsent(user string, scopes []string) consent {
+	return consent{user, strings.Join(slices.Sorted(slices.Values(scopes)), " ")}
+}
+
 // issue makes a new pair. The caller holds s.mu.
 func (s *Server) issue(user string, scopes []string) *token {
 	t := &token{access: random(), refresh: random(), user: user, scopes: scopes, created: s.now()}
-	s.tokens[t.access] = t
-	s.tokens[t.refresh] = t
+	s.consents[newConsent(user, scopes)]++
+	for _, key := range []string{t.access, t.refresh} {
+		for _, forgotten := range s.tokens.put(key, t) {
+			s.revoke(forgotten)
+		}
+	}
 	return t
 }
 
-func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form url.Values) {
+// revoke revokes both tokens of the pair. The caller holds s.mu.
+func (s *Server) revoke(t *token) {
+	if t.revoked {
+		return
+	}
+	t.revoked = true
+	granted := newConsent(t.user, t.scopes)
+	s.consents[granted]--
+	if s.consents[granted] == 0 {
+		delete(s.consents, granted)
+	}
+}
+
+// accessToken returns the pair of an access token, revoked or not, or nil. The
+// caller holds s.mu.
+func (s *Server) accessToken(value string) *token {
+	if t := s.tokens.get(value); t != nil && t.access == value {
+		return t
+	}
+	return nil
+}
+
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	var issued *token
 	var refused *oauthError
-	switch form.Get("grant_type") {
+	switch r.Form.Get("grant_type") {
 	case "", "authorization_code": // the default is Gumroad's
-		issued, refused = s.exchange(r, form)
+		issued, refused = s.exchange(r)
 	case "refresh_token":
-		issued, refused = s.refresh(r, form)
+		issued, refused = s.refresh(r)
 	default:
 		refused = unsupportedGrantType
 	}
@@ -64,9 +94,10 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form url.Val
 
 // exchange checks in Doorkeeper's order. Only success uses the code up. The
 // caller holds s.mu.
-func (s *Server) exchange(r *http.Request, form url.Values) (*token, *oauthError) {
+func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
+	form := r.Form
 	code, verifier := form.Get("code"), form.Get("code_verifier")
-	granted := s.grants[code]
+	granted := s.grants.get(code)
 	switch {
 	case code == "":
 		return nil, missing("code")
@@ -74,12 +105,12 @@ func (s *Server) exchange(r *http.Request, form url.Values) (*token, *oauthError
 		return nil, missing("code_verifier")
 	case form.Get("redirect_uri") == "":
 		return nil, missing("redirect_uri")
-	case !s.authenticate(r, form):
+	case !s.authenticate(r):
 		return nil, invalidClient
 	case granted == nil, s.now().After(granted.expires), !sameRedirectURI(form.Get("redirect_uri"), granted.redirectURI), !granted.verify(verifier):
 		return nil, invalidGrant
 	}
-	delete(s.grants, code)
+	s.grants.remove(code)
 	return s.issue(granted.user, granted.scopes), nil
 }
 
@@ -94,17 +125,17 @@ func (g *grant) verify(verifier string) bool {
 
 // refresh checks in Doorkeeper's order, and revokes the old pair at once. The
 // caller holds s.mu.
-func (s *Server) refresh(r *http.Request, form url.Values) (*token, *oauthError) {
-	refreshToken := form.Get("refresh_token")
-	old := s.tokens[refreshToken]
-	clientID, _ := credentials(r, form)
-	scopes := splitScopes(form.Get("scope"))
+func (s *Server) refresh(r *http.Request) (*token, *oauthError) {
+	refreshToken := r.Form.Get("refresh_token")
+	old := s.tokens.get(refreshToken)
+	clientID, _ := credentials(r)
+	scopes := splitScopes(r.Form.Get("scope"))
 	switch {
 	case refreshToken == "":
 		return nil, missing("refresh_token")
 	case old == nil, old.refresh != refreshToken, old.revoked, clientID == "":
 		return nil, invalidGrant
-	case !s.authenticate(r, form):
+	case !s.authenticate(r):
 		return nil, invalidClient
 	case slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(old.scopes, scope) }):
 		return nil, invalidScope
@@ -112,20 +143,20 @@ func (s *Server) refresh(r *http.Request, form url.Values) (*token, *oauthError)
 	if len(scopes) == 0 {
 		scopes = old.scopes
 	}
-	old.revoked = true
+	s.revoke(old)
 	return s.issue(old.user, scopes), nil
 }
 
-func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request, form url.Values) {
+func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	value := form.Get("token")
-	found := s.tokens[value]
-	if form.Get("token_type_hint") == "refresh_token" && found != nil && found.refresh != value {
+	value := r.Form.Get("token")
+	found := s.tokens.get(value)
+	if r.Form.Get("token_type_hint") == "refresh_token" && found != nil && found.refresh != value {
 		found = nil
 	}
-	allowed := s.authenticate(r, form)
+	allowed := s.authenticate(r)
 	if allowed && found != nil {
-		found.revoked = true
+		s.revoke(found)
 	}
 	s.mu.Unlock()
 
@@ -138,10 +169,10 @@ func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request, form ur
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-func (s *Server) serveTokenInfo(w http.ResponseWriter, r *http.Request, form url.Values) {
+func (s *Server) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	found := s.tokens[bearer(r, form)]
-	valid := found != nil && found.access == bearer(r, form) && !found.revoked
+	found := s.accessToken(bearer(r))
+	valid := found != nil && !found.revoked
 	s.mu.Unlock()
 
 	if !valid {
@@ -164,54 +195,24 @@ func (s *Server) serveTokenInfo(w http.ResponseWriter, r *http.Request, form url
 // authenticate reports whether the client is who it says. One that is not
 // confidential may leave its secret out, but not send a wrong one. The caller
 // holds s.mu.
-func (s *Server) authenticate(r *http.Request, form url.Values) bool {
-	id, secret := credentials(r, form)
+func (s *Server) authenticate(r *http.Request) bool {
+	id, secret := credentials(r)
 	return id == s.ClientID && (secret == s.ClientSecret || secret == "" && !s.app.Confidential)
 }
 
 // credentials returns the client's, from the header if they are there, even if
 // others are in the body.
-func credentials(r *http.Request, form url.Values) (id, secret string) {
+func credentials(r *http.Request) (id, secret string) {
 	if id, secret, ok := r.BasicAuth(); ok {
 		return id, secret
 	}
-	return form.Get("client_id"), form.Get("client_secret")
+	return r.Form.Get("client_id"), r.Form.Get("client_secret")
 }
 
 // bearer returns the access token of a request.
-func bearer(r *http.Request, form url.Values) string {
+func bearer(r *http.Request) string {
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		return token
 	}
-	if token := form.Get("access_token"); token != "" {
-		return token
-	}
-	return form.Get("bearer_token")
-}
-
-// readForm returns the parameters of a request: those of the query, of a form
-// for any method, and of a JSON object. A body that is none of these has none.
-func readForm(r *http.Request) url.Values {
-	form := r.URL.Query()
-	if r.Body == nil {
-		return form
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err != nil {
-		return form
-	}
-	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind {
-	case "application/x-www-form-urlencoded":
-		values, _ := url.ParseQuery(string(body))
-		for name, value := range values {
-			form[name] = value
-		}
-	case "application/json":
-		var values map[string]string
-		json.Unmarshal(body, &values)
-		for name, value := range values {
-			form.Set(name, value)
-		}
-	}
-	return form
+	return cmp.Or(r.Form.Get("access_token"), r.Form.Get("bearer_token"))
 }

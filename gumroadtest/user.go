@@ -3,12 +3,13 @@ package gumroadtest
 import (
 	"cmp"
 	"crypto/md5"
+	_ "embed"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
 )
@@ -48,25 +49,33 @@ type User struct {
 	Products      []string // their permalinks
 }
 
-// SetUser logs somebody in at Gumroad, in place of who was. The logins that
-// follow are that user's, and tokens of before stay with their user; one with
-// the same ID shows the new profile from now on.
+// clone returns a copy that shares nothing.
+func (u *User) clone() User {
+	copied := *u
+	copied.Products = slices.Clone(u.Products)
+	return copied
+}
+
+// SetUser logs a user in at Gumroad, instead of the one before. The logins that
+// follow are that user's. Existing tokens stay with their user. If the ID is that
+// of an earlier user, it is the same user with a new profile.
 func (s *Server) SetUser(user User) {
 	if user.ID == "" {
 		sum := md5.Sum([]byte(user.Username + "\n" + user.Email + "\n" + user.Name))
 		user.ID = fmt.Sprint(binary.BigEndian.Uint64(sum[:]) % 1e13)
 	}
+	user = user.clone()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = user.ID
-	s.users[user.ID] = user
+	s.users.put(user.ID, &user)
 }
 
-// User returns who is logged in at Gumroad.
+// User returns the user who is logged in at Gumroad.
 func (s *Server) User() User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.users[s.user]
+	return s.users.get(s.user).clone()
 }
 
 // The scopes that decide what a token may read of the user.
@@ -75,45 +84,30 @@ var (
 	mayReadAll = []string{gumroad.ScopeViewProfile, gumroad.ScopeEditProducts, gumroad.ScopeViewSales, "revenue_share", "ifttt"}
 )
 
-func (s *Server) serveUser(w http.ResponseWriter, r *http.Request, form url.Values) {
-	s.mu.Lock()
-	token := s.tokens[bearer(r, form)]
-	valid := token != nil && token.access == bearer(r, form) && !token.revoked
-	var user User
-	var scopes []string
-	if valid {
-		user, scopes = s.users[token.user], token.scopes
-	}
-	s.mu.Unlock()
+func mayReadUser(scopes []string) bool {
+	return slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) })
+}
 
-	if !valid {
-		description := invalidToken.description
-		if token != nil && token.revoked && token.access == bearer(r, form) {
-			description = "The access token was revoked"
-		}
-		invalidToken.challenge(w, description)
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	if !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) }) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusForbidden)
-		return
-	}
+func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
+	caller := r.Context().Value(tokenKey{}).(*caller)
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": user.answer(scopes)})
+	if !caller.exists {
+		writeJSON(w, http.StatusOK, map[string]any{"success": false, "message": "The user was not found."})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": caller.user.answer(caller.scopes, s.URL+picturePath)})
 }
 
 // answer returns what a token with these scopes may read.
-func (u User) answer(scopes []string) map[string]any {
+func (u *User) answer(scopes []string, defaultPicture string) map[string]any {
 	id := md5.Sum([]byte(u.ID))
+	picture := cmp.Or(u.Picture, defaultPicture)
 	answer := map[string]any{
 		"id":      u.ID,
 		"user_id": cmp.Or(u.AlternateID, base64.URLEncoding.EncodeToString(id[:])),
-		"url":     "https://" + cmp.Or(u.Username, u.ID) + ".gumroad.com",
-		"links":   u.Products,
+		// A host name cannot have the _ of an older username.
+		"url":   "https://" + strings.ReplaceAll(cmp.Or(u.Username, u.ID), "_", "-") + ".gumroad.com",
+		"links": u.Products,
 	}
 	all := slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(mayReadAll, scope) })
 	for field, value := range map[string]string{"name": u.Name, "bio": u.Bio, "twitter_handle": u.TwitterHandle} {
@@ -122,15 +116,15 @@ func (u User) answer(scopes []string) map[string]any {
 		}
 	}
 	if !u.OldPicture {
-		answer["profile_picture_url"] = orNull(u.Picture)
+		answer["profile_picture_url"] = picture
 	}
 	if all {
 		answer["currency_type"] = "usd"
-		answer["profile_url"] = orNull(u.Picture)
+		answer["profile_url"] = picture
 		answer["email"] = orNull(u.Email)
 	}
 	if slices.Contains(scopes, gumroad.ScopeViewProfile) {
-		answer["display_name"] = orNull(cmp.Or(u.Name, u.Username, u.Email))
+		answer["display_name"] = cmp.Or(u.Name, u.Username, u.ID)
 	}
 	return answer
 }
@@ -141,4 +135,16 @@ func orNull(text string) any {
 		return nil
 	}
 	return text
+}
+
+// picturePath is where the server has the picture of a user without one. Gumroad
+// has a default picture too, whose name is the same.
+const picturePath = "/images/gumroad-default-avatar-5.png"
+
+//go:embed gumroad-default-avatar-5.png
+var defaultPicture []byte
+
+func servePicture(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "image/png")
+	w.Write(defaultPicture)
 }
