@@ -5,13 +5,18 @@ package readme
 import (
 	_ "github.com/gin-gonic/gin"
 	_ "github.com/go-chi/chi/v5"
+	_ "github.com/gobuffalo/buffalo"
 	_ "github.com/gofiber/fiber/v2/middleware/adaptor"
+	_ "github.com/gofiber/fiber/v2/middleware/logger"
 	_ "github.com/gofiber/fiber/v3/middleware/adaptor"
+	_ "github.com/gofiber/fiber/v3/middleware/logger"
 	_ "github.com/gorilla/mux"
 	_ "github.com/gorilla/sessions"
 	_ "github.com/gumroad/goth-gumroad/gumroadtest"
 	_ "github.com/labstack/echo/v4"
+	_ "github.com/labstack/echo/v4/middleware"
 	_ "github.com/labstack/echo/v5"
+	_ "github.com/labstack/echo/v5/middleware"
 	_ "github.com/markbates/goth/gothic"
 	_ "github.com/shareed2k/goth_fiber"
 )

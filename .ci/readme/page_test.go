@@ -1,10 +1,10 @@
 // Package readme checks the documentation from its own text: README.md,
 // SECURITY.md, example/README.md and docs/*.md.
 //
-//	GOWORK=off go test ./...                               everything
-//	GOWORK=off go test -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
-//	GOWORK=off go test -run 'TestGo$/README' -v ./...      README.md's, with what its program logs
-//	GOWORK=off go test -run 'TestLinks|TestLength' ./...   takes no time
+//	GOWORK=off go test -count=1 ./...                               everything
+//	GOWORK=off go test -count=1 -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
+//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...      README.md's, with what its program logs
+//	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   takes no time
 //
 // # How a go block is checked
 //
@@ -72,7 +72,7 @@ func readPages(t *testing.T, patterns ...string) []page {
 }
 
 // name returns what a subtest is called.
-func (p page) name() string { return strings.TrimSuffix(p.path, ".md") }
+func (p page) name() string { return strings.ReplaceAll(strings.TrimSuffix(p.path, ".md"), "/", "-") }
 
 // block is a fenced block of a page.
 type block struct {
