@@ -30,6 +30,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -135,18 +136,14 @@ func (s *Server) handle(pattern string, handler http.Handler) {
 // hasEndpoint reports whether a request for the path can reach an endpoint. The
 // caller holds s.mu.
 func (s *Server) hasEndpoint(path string) bool {
-	return slices.ContainsFunc(s.patterns, func(pattern string) bool {
+	return strings.HasPrefix(path, "/") && slices.ContainsFunc(s.patterns, func(pattern string) bool {
 		// [METHOD ][HOST]/[PATH]
 		before, _, _ := strings.Cut(pattern, "/")
-		method, host, found := strings.Cut(before, " ")
-		if !found {
-			method, host = http.MethodGet, before
+		method, host := http.MethodGet, before
+		if i := strings.IndexAny(before, " \t"); i >= 0 {
+			method, host = before[:i], strings.TrimSpace(before[i:])
 		}
-		request, err := http.NewRequest(method, "http://"+strings.TrimSpace(host)+path, nil)
-		if err != nil {
-			return false
-		}
-		_, pattern = s.endpoint.Handler(request)
+		_, pattern = s.endpoint.Handler(&http.Request{Method: method, Host: host, URL: &url.URL{Path: path}})
 		return pattern != ""
 	})
 }

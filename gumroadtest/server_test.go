@@ -361,46 +361,6 @@ func TestMounted(t *testing.T) {
 	require.NoError(t, p.RevokeToken(context.Background(), session.(*gumroad.Session).AccessToken))
 }
 
-func TestFaults(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	p := s.Provider(callbackURL)
-	session := loggedIn(t, s, p)
-	before := len(s.Requests())
-	s.Fail(UserPath,
-		Fault{Status: 429, Body: "slow down"},
-		Fault{Body: `{"success":false,"message":"Not today."}`},
-		Fault{Status: 42},
-		Fault{Cut: true},
-		Fault{Body: `{"success":true,`, Cut: true},
-		Fault{Delay: time.Nanosecond},
-	)
-	var refused *gumroad.Error
-	_, err := p.FetchUser(session)
-	require.ErrorAs(t, err, &refused)
-	assert.Equal(t, 429, refused.StatusCode)
-	_, err = p.FetchUser(session)
-	require.ErrorContains(t, err, "Not today.")
-	_, err = p.FetchUser(session)
-	require.ErrorContains(t, err, "has the status 42")
-	_, err = p.FetchUser(session)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	_, err = p.FetchUser(session)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	for range 2 {
-		_, err = p.FetchUser(session)
-		require.NoError(t, err, "the faults are over")
-	}
-	assert.Len(t, s.Requests(), before+7)
-
-	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, Fault{Status: 400, Body: "error=invalid_client", Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}})
-	for _, code := range []string{"invalid_grant", "invalid_client"} {
-		_, err = p.RefreshToken(session.RefreshToken)
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, code, refused.Code)
-	}
-}
-
 func TestUsersWithoutAnID(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -414,60 +374,6 @@ func TestUsersWithoutAnID(t *testing.T) {
 		ids[fetched.UserID] = true
 	}
 	assert.Len(t, ids, 5)
-}
-
-func TestDelayEndsWithTheClientAndWithTheServer(t *testing.T) {
-	s := NewServer()
-	p := s.Provider(callbackURL)
-	session := loggedIn(t, s, p)
-	s.Fail(UserPath, Fault{Delay: time.Hour}, Fault{Delay: time.Hour})
-	p.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
-	_, err := p.FetchUser(session)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-
-	p.HTTPClient = nil
-	failed := make(chan error, 1)
-	go func() {
-		_, err := p.FetchUser(session)
-		failed <- err
-	}()
-	require.Eventually(t, func() bool { return len(s.Requests()) == 3 }, 5*time.Second, time.Millisecond)
-	s.Close()
-	assert.Error(t, <-failed)
-	s.Close() // as a deferred one would
-}
-
-func TestRequests(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	p := s.Provider(callbackURL, "view_sales")
-	session := loggedIn(t, s, p)
-	_, err := p.FetchUser(session)
-	require.NoError(t, err)
-	requests := s.Requests()
-	require.Len(t, requests, 2)
-	assert.Equal(t, "POST "+TokenPath, requests[0].Method+" "+requests[0].Path)
-	assert.Equal(t, "authorization_code", requests[0].Form.Get("grant_type"))
-	requests[0].Form.Set("grant_type", "mine")
-	requests[0].Header.Set("Accept", "mine")
-	assert.Equal(t, "authorization_code", s.Requests()[0].Form.Get("grant_type"))
-	assert.NotEqual(t, "mine", s.Requests()[0].Header.Get("Accept"))
-	assert.Equal(t, "GET "+UserPath, requests[1].Method+" "+requests[1].Path)
-	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
-}
-
-// A handler's own test may call it without a network, and by the older path.
-func TestServeHTTPWithoutBody(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	s.Fail("/api/v2/user", Fault{Status: 503}, Fault{Status: 42}, Fault{Status: 101, Cut: true})
-	for _, status := range []int{503, 500, 500, 401} {
-		request, err := http.NewRequest(http.MethodGet, "/api/v2/user", nil)
-		require.NoError(t, err)
-		answer := httptest.NewRecorder()
-		s.ServeHTTP(answer, request)
-		assert.Equal(t, status, answer.Code)
-	}
 }
 
 // Logins go on while the user and the application change.

@@ -22,6 +22,8 @@ import (
 var packages = strings.Fields(`
 	bytes cmp context crypto/rand crypto/sha512 database/sql encoding/gob encoding/json errors fmt html io log log/slog
 	maps net/http net/http/cookiejar net/http/httptest net/url os slices strconv strings sync testing time
+	github.com/gin-gonic/gin chi=github.com/go-chi/chi/v5 fiber=github.com/gofiber/fiber/v3
+	github.com/gofiber/fiber/v3/middleware/adaptor echo=github.com/labstack/echo/v5 github.com/gorilla/mux
 	github.com/gorilla/sessions github.com/markbates/goth github.com/markbates/goth/gothic
 	gumroad=github.com/gumroad/goth-gumroad github.com/gumroad/goth-gumroad/gumroadtest
 	github.com/stretchr/testify/assert github.com/stretchr/testify/require

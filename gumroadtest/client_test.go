@@ -1,0 +1,126 @@
+package gumroadtest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+func TestClientReachesOnlyGumroad(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	var host string
+	s.Handle("GET /host", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { host = r.Host }))
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	client := s.Client()
+	for address, wantHost := range map[string]string{
+		"https://gumroad.com":           "gumroad.com",
+		"https://api.gumroad.com":       "api.gumroad.com",
+		"https://app.gumroad.com":       "app.gumroad.com",
+		"http://api.gumroad.com":        "api.gumroad.com",
+		"HTTPS://API.Gumroad.com:443":   "API.Gumroad.com:443",
+		"http://gumroad.com:8080":       "gumroad.com:8080",
+		"https://api.gumroad.com.:8443": "api.gumroad.com.:8443",
+		s.URL:                           strings.TrimPrefix(s.URL, "http://"),
+	} {
+		resp, err := client.Get(address + "/v2/host")
+		require.NoError(t, err, address)
+		resp.Body.Close()
+		assert.Equal(t, 200, resp.StatusCode, address)
+		assert.Equal(t, wantHost, host)
+		assert.True(t, strings.EqualFold(address+"/v2/host", resp.Request.URL.String()), resp.Request.URL)
+	}
+	for _, address := range []string{
+		"https://example.com", "https://www.gumroad.com", "https://notgumroad.com", "https://gumroad.com.example", "https://sailorjohn.gumroad.com",
+		other.URL, strings.Replace(s.URL, "127.0.0.1", "localhost", 1), strings.Replace(s.URL, "http:", "https:", 1), "http://127.0.0.1",
+	} {
+		_, err := client.Get(address + "/v2/host")
+		require.Error(t, err, address)
+		unreached, err := url.Parse(address)
+		require.NoError(t, err)
+		assert.ErrorContains(t, err2(client.Get(address)), "gumroadtest: the test tried to reach "+unreached.Host+", but this client reaches only gumroad.com, api.gumroad.com, app.gumroad.com and "+s.URL)
+	}
+}
+
+func err2(_ *http.Response, err error) error { return err }
+
+// body notes that it was closed, as a transport must close it.
+type body struct {
+	io.Reader
+	closed bool
+}
+
+func (b *body) Close() error {
+	b.closed = true
+	return nil
+}
+
+func TestClientKeepsTheRulesOfATransport(t *testing.T) {
+	s := NewServer()
+	transport := s.Client().Transport
+	for _, address := range []string{"https://example.com", "https://api.gumroad.com/oauth/token"} {
+		sent := &body{Reader: strings.NewReader("a=1")}
+		request, err := http.NewRequest(http.MethodPost, address, sent)
+		require.NoError(t, err)
+		request.Host = "a.host.of.its.own"
+		resp, err := transport.RoundTrip(request)
+		if err == nil {
+			assert.Same(t, request, resp.Request)
+			resp.Body.Close()
+		}
+		assert.True(t, sent.closed, address)
+		assert.Equal(t, address, request.URL.String(), "the request is left as it was")
+	}
+	s.Client().CloseIdleConnections()
+	s.Close()
+	_, err := s.Client().Get("https://api.gumroad.com/v2/user")
+	var failed *url.Error
+	require.True(t, errors.As(err, &failed))
+	assert.Equal(t, "https://api.gumroad.com/v2/user", failed.URL)
+}
+
+// A program's own provider logs in, refreshes and revokes, and is not changed.
+func TestClientForAnUnchangedProvider(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.SetApplication(Application{RedirectURIs: []string{callbackURL}, Confidential: true})
+	s.ClientID, s.ClientSecret = "the program's key", "the program's secret"
+	p := gumroad.New("the program's key", "the program's secret", callbackURL)
+	p.HTTPClient = s.Client()
+	session := loggedIn(t, s, p)
+	_, err := p.FetchUser(session)
+	require.NoError(t, err)
+	token, err := p.RefreshToken(session.RefreshToken)
+	require.NoError(t, err)
+	require.NoError(t, p.RevokeToken(t.Context(), token.AccessToken))
+	var paths []string
+	for _, request := range s.Requests() {
+		paths = append(paths, request.Path)
+	}
+	assert.Equal(t, []string{TokenPath, UserPath, TokenPath, RevokePath}, paths)
+}
+
+func TestClientAsTheDefaultTransport(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	before := http.DefaultTransport
+	http.DefaultTransport = s.Client().Transport
+	defer func() { http.DefaultTransport = before }()
+	s.SetApplication(Application{RedirectURIs: []string{callbackURL}})
+	p := gumroad.New(s.ClientID, s.ClientSecret, callbackURL)
+	_, err := p.FetchUser(loggedIn(t, s, p))
+	require.NoError(t, err)
+	_, err = http.Get("https://example.com")
+	assert.ErrorContains(t, err, "tried to reach example.com")
+	http.DefaultClient.CloseIdleConnections()
+}
