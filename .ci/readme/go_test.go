@@ -28,7 +28,8 @@ var packages = strings.Fields(`
 	github.com/gofiber/fiber/v3/middleware/adaptor echo=github.com/labstack/echo/v5 github.com/gorilla/mux
 	github.com/gorilla/sessions github.com/markbates/goth github.com/markbates/goth/gothic
 	gumroad=github.com/gumroad/goth-gumroad github.com/gumroad/goth-gumroad/gumroadtest
-	github.com/stretchr/testify/assert github.com/stretchr/testify/require`)
+	github.com/stretchr/testify/assert github.com/stretchr/testify/require
+	crypto/aes crypto/cipher crypto/hkdf crypto/sha256 retryablehttp=github.com/hashicorp/go-retryablehttp`)
 
 // given is what statements can use: what a handler has, and the application's
 // database.

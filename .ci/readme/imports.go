@@ -15,10 +15,12 @@ import (
 	_ "github.com/gorilla/mux"
 	_ "github.com/gorilla/sessions"
 	_ "github.com/gumroad/goth-gumroad/gumroadtest"
+	_ "github.com/hashicorp/go-retryablehttp"
 	_ "github.com/labstack/echo/v4"
 	_ "github.com/labstack/echo/v4/middleware"
 	_ "github.com/labstack/echo/v5"
 	_ "github.com/labstack/echo/v5/middleware"
 	_ "github.com/markbates/goth/gothic"
 	_ "github.com/shareed2k/goth_fiber"
+	_ "modernc.org/sqlite"
 )
