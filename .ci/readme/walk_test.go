@@ -217,6 +217,7 @@ func (v *visit) start(t *testing.T, program string, env map[string]string) {
 func (v *visit) stop(t *testing.T) {
 	v.cmd.Process.Kill()
 	v.cmd.Wait()
+	http.DefaultClient.CloseIdleConnections() // the next program has the same address
 	t.Log(v.out)
 	for _, secret := range v.sent {
 		assert.NotContains(t, v.out.String(), secret, "the log has a code or a state")
