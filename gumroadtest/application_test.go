@@ -147,3 +147,17 @@ func TestConfidential(t *testing.T) {
 	_, err = session.Authorize(p, params)
 	require.NoError(t, err)
 }
+
+// A new application may ask for all public scopes, which view_public is not.
+func TestPublicScopes(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	page := s.URL + AuthorizePath + "?client_id=" + s.ClientID + "&redirect_uri=" + callbackURL + "&scope="
+	_, err := s.Authorize(page + "view_profile+edit_profile+edit_products+edit_emails+view_sales+view_payouts+view_tax_data+mark_sales_as_shipped+edit_sales+account+ifttt+revenue_share")
+	assert.NoError(t, err)
+	for _, scope := range []string{"view_public", "refund_sales", "everything"} {
+		_, err = s.Authorize(page + scope)
+		assert.ErrorContains(t, err, "invalid_scope", scope)
+	}
+}

@@ -586,6 +586,13 @@ func TestUsersWithoutAnID(t *testing.T) {
 	assert.Len(t, ids, 5)
 }
 
+func revokeFailed(t *testing.T, s *Server) (retryAfter string) {
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, RevokePath, nil))
+	assert.Equal(t, 500, answer.Code)
+	return answer.Header().Get("Retry-After")
+}
+
 // Logins go on while the user and the application change.
 func TestConcurrentUse(t *testing.T) {
 	s := NewServer()
@@ -596,9 +603,17 @@ func TestConcurrentUse(t *testing.T) {
 		wait.Add(2)
 		go func() {
 			defer wait.Done()
-			s.SetUser(User{ID: fmt.Sprint(i)})
-			s.SetApplication(Application{RedirectURIs: []string{callbackURL}, Confidential: i%2 == 0})
-			s.Fail(RevokePath, Fault{Status: 500})
+			user := User{ID: fmt.Sprint(i), Products: []string{"knots"}}
+			s.SetUser(user)
+			user.Products[0] = "changed"
+			s.User().Products[0] = "changed"
+			app := Application{RedirectURIs: []string{callbackURL}, Scopes: []string{"view_profile"}, Confidential: i%2 == 0}
+			s.SetApplication(app)
+			app.RedirectURIs[0], app.Scopes[0] = "changed", "changed"
+			fault := Fault{Status: 500, Header: http.Header{"Retry-After": {"1"}}}
+			s.Fail(RevokePath, fault)
+			fault.Header["Retry-After"][0] = "changed"
+			assert.Equal(t, "1", revokeFailed(t, s), "what the caller changed is its own")
 		}()
 		go func() {
 			defer wait.Done()
