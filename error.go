@@ -84,7 +84,7 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an
-// [*oauth2.RetrieveError] or nil.
+// [*oauth2.RetrieveError], the reason why the answer broke off, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // isCode reports whether text has the shape of an error code.

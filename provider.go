@@ -101,7 +101,7 @@ type Provider struct {
 	CallbackURL string
 
 	// HTTPClient makes the requests to Gumroad. If it is nil,
-	// [http.DefaultClient] does. Its CheckRedirect and its Jar are not used.
+	// [http.DefaultClient] does. Only its Transport and its Timeout are used.
 	//
 	// A redirect could take the secret or a token to another address. The
 	// provider follows none, and a redirect is an error. A Transport that follows
@@ -195,8 +195,9 @@ func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 		Endpoint:    oauth2.Endpoint{AuthURL: p.AuthURL},
 	}
 	verifier := oauth2.GenerateVerifier()
+	challenge := oauth2.S256ChallengeFromVerifier(verifier)
 	return &Session{
-		AuthURL:      config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)),
+		AuthURL:      config.AuthCodeURL(state) + "&code_challenge_method=S256&code_challenge=" + challenge,
 		CodeVerifier: verifier,
 	}, nil
 }
@@ -224,7 +225,15 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	if refreshToken == "" {
 		return nil, errors.New("gumroad: " + refreshing + ": there is no refresh token; the user must log in again")
 	}
-	return p.token(refreshing, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, refreshToken)
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+	token, answer, err := p.token(refreshing, form, p.Secret, refreshToken)
+	if err != nil {
+		return nil, err
+	}
+	if token.RefreshToken == "" {
+		token.RefreshToken = refreshToken
+	}
+	return token.WithExtra(answer), nil
 }
 
 // RevokeToken revokes a token at Gumroad (RFC 7009). It takes an access token or
@@ -245,13 +254,13 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	}
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
-	r := p.post(revoking, url.Values{"token": {token}}, token)
+	r := p.post(revoking, url.Values{"token": {token}}, p.Secret, token)
 	endpoint, err := url.Parse(p.TokenURL)
 	if err != nil {
 		return r.fail(err)
 	}
 	r.url = endpoint.ResolveReference(&url.URL{Path: "revoke"}).String()
-	_, err = r.send(ctx)
+	_, _, err = r.send(ctx)
 	return err
 }
 
@@ -276,36 +285,33 @@ func (p *Provider) post(doing string, form url.Values, secrets ...string) *reque
 	if p.Secret != "" {
 		form.Set("client_secret", p.Secret)
 	}
-	return &request{doing: doing, url: p.TokenURL, form: form, secrets: append(secrets, p.Secret), client: p.HTTPClient, stall: p.stall}
+	return &request{doing: doing, url: p.TokenURL, form: form, secrets: secrets, client: p.HTTPClient, stall: p.stall}
 }
 
-// token asks the token endpoint for a token.
-func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oauth2.Token, error) {
+// token asks the token endpoint for a token. It returns the whole answer as well.
+func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oauth2.Token, map[string]any, error) {
 	r := p.post(doing, form, secrets...)
-	answer, err := r.send(context.Background())
+	answer, body, err := r.send(context.Background())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	token := &oauth2.Token{TokenType: firstText(answer, "token_type")}
-	if token.AccessToken, err = tokenText(answer, "access_token"); err != nil {
-		return nil, r.fail(err)
+	if token.AccessToken, err = tokenText(answer, "access_token"); err == nil && token.AccessToken == "" {
+		err = errors.New("an answer without an access_token")
 	}
-	if token.AccessToken == "" {
-		return nil, r.fail(errors.New("an answer without an access_token"))
+	if err == nil {
+		token.RefreshToken, err = tokenText(answer, "refresh_token")
 	}
-	if token.RefreshToken, err = tokenText(answer, "refresh_token"); err != nil {
-		return nil, r.fail(err)
+	if _, expires := answer["expires_in"]; expires && err == nil {
+		token.ExpiresIn, err = lifetime(exact(body, "expires_in"))
 	}
-	if token.RefreshToken == "" {
-		token.RefreshToken = form.Get("refresh_token")
-	}
-	if token.ExpiresIn, err = lifetime(answer["expires_in"]); err != nil {
-		return nil, r.fail(err)
+	if err != nil {
+		return nil, nil, r.fail(err)
 	}
 	if token.ExpiresIn != 0 {
 		token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
 	}
-	return token.WithExtra(floats(answer)), nil
+	return token, answer, nil
 }
 
 // tokenText returns the token in this field, or "" if there is none.
@@ -321,13 +327,12 @@ func tokenText(answer map[string]any, field string) (string, error) {
 // lifetime returns how long an access token is valid, in seconds, or 0 for one
 // that does not expire. As x/oauth2 it takes a number, or a string that is one,
 // and at most 68 years.
-func lifetime(value any) (int64, error) {
-	text, _ := value.(string)
-	if number, ok := value.(json.Number); ok {
-		text = number.String()
-	}
-	seconds, err := strconv.ParseUint(text, 10, 63)
-	if value != nil && err != nil {
+func lifetime(expiresIn []byte) (int64, error) {
+	// null leaves it as it is.
+	number := json.Number("0")
+	err := json.Unmarshal(expiresIn, &number)
+	seconds, notWhole := strconv.ParseUint(number.String(), 10, 63)
+	if err != nil || notWhole != nil {
 		return 0, errors.New("an answer whose expires_in is not a number of seconds")
 	}
 	return int64(min(seconds, math.MaxInt32)), nil

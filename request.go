@@ -13,8 +13,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/markbates/goth"
 	"golang.org/x/oauth2"
@@ -23,15 +21,6 @@ import (
 // maxAnswer is the most that is read of one answer, in bytes. A seller's answer
 // lists every product: 50,000 of them take 1.5 MB.
 const maxAnswer = 2 << 20
-
-// stall remembers when a request last timed out, in Unix seconds. Over HTTP/2
-// net/http goes on using a connection whose other end has gone, so for a while
-// every request has a connection of its own.
-type stall struct{ atomic.Int64 }
-
-// stallTime is longer than the 90 seconds after which http.DefaultTransport drops
-// a connection that nobody uses.
-const stallTime = 2 * time.Minute
 
 // request is one request to Gumroad.
 type request struct {
@@ -44,70 +33,61 @@ type request struct {
 	stall   *stall
 }
 
-// send makes the request and returns the JSON object that Gumroad answered, with
-// numbers as [json.Number], or nil for an empty answer. It returns an *Error for
-// an answer with a status other than 200, with an error, or with a success that
-// is false.
-func (r *request) send(ctx context.Context) (map[string]any, error) {
-	client := *goth.HTTPClientWithFallBack(r.client)
+// send makes the request and returns the JSON object that Gumroad answered, or nil
+// for an empty answer, and the answer itself. It returns an *Error for an answer
+// with a status other than 200, with an error, or with a success that is false.
+func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
+	client := goth.HTTPClientWithFallBack(r.client)
 	limit := RequestTimeout
 	if client.Timeout > 0 {
 		limit = min(limit, client.Timeout)
 	}
-	// The limit goes into the context, since a client's own Timeout costs a
-	// goroutine a request for some transports.
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	client.Timeout = 0
-	// A redirect could take the secret or a token to another address.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	// A cookie could be another user's.
-	client.Jar = nil
-	req, err := r.build(ctx)
-	if err != nil {
-		return nil, r.fail(err)
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
 	}
-
-	resp, err := client.Do(req)
-	var body []byte
-	if err == nil {
-		defer resp.Body.Close()
-		// To the end of an error page too, so that the connection can be used again.
-		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	resp, body, err := r.exchange(ctx, transport)
+	if timeout := net.Error(nil); err != nil && errors.As(err, &timeout) && timeout.Timeout() {
+		r.stall.timedOut(transport)
 	}
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		r.stall.Store(time.Now().Unix())
+	if resp == nil {
+		return nil, nil, r.fail(err)
 	}
-	switch {
-	case resp == nil:
-		return nil, r.fail(err)
-	case resp.Request != nil && resp.Request.Response != nil:
-		return nil, fail(r.doing, errors.New("HTTPClient followed a redirect"), "check that its transport follows none", r.url, r.secrets)
-	case err == nil && len(body) > maxAnswer:
-		err = fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+	if resp.Request != nil && resp.Request.Response != nil {
+		return nil, nil, fail(r.doing, errors.New("HTTPClient followed a redirect"), "check that its Transport follows none", r.url, r.secrets)
 	}
 	var object map[string]any
+	unread := err
 	if err == nil {
 		object, err = decode(body)
 	}
 	if resp.StatusCode != http.StatusOK || object["error"] != nil || object["success"] == false {
-		return nil, r.refused(resp, object, body, err)
+		refused := r.refused(resp, object, body, err)
+		if unread != nil {
+			refused.advice, refused.cause = wait, r.fail(unread)
+		}
+		return nil, nil, refused
 	}
 	if err != nil {
-		return nil, r.fail(err)
+		return nil, nil, r.fail(err)
 	}
-	return object, nil
+	return object, body, nil
 }
 
-func (r *request) build(ctx context.Context) (*http.Request, error) {
-	method, body := http.MethodGet, io.Reader(nil)
+// exchange sends the request once and reads the answer. It leaves out the
+// http.Client: a redirect could take the secret or a token to another address, and
+// a cookie could be another user's.
+func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*http.Response, []byte, error) {
+	method, content := http.MethodGet, io.Reader(nil)
 	if r.form != nil {
 		// A reader that net/http can read again.
-		method, body = http.MethodPost, strings.NewReader(r.form.Encode())
+		method, content = http.MethodPost, strings.NewReader(r.form.Encode())
 	}
-	req, err := http.NewRequestWithContext(ctx, method, r.url, body)
+	req, err := http.NewRequestWithContext(ctx, method, r.url, content)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// A cache could answer with another user.
 	req.Header.Set("Cache-Control", "no-store")
@@ -120,30 +100,51 @@ func (r *request) build(ctx context.Context) (*http.Request, error) {
 	} else {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
-	req.Close = time.Since(time.Unix(r.stall.Load(), 0)) < stallTime
-	return req, nil
+	transport, req.Close = r.stall.transport(transport)
+
+	resp, err := transport.RoundTrip(req)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		err = errors.New("the Transport of HTTPClient returned no answer")
+	}
+	if err != nil {
+		return nil, nil, &url.Error{Op: method, URL: req.URL.Redacted(), Err: err}
+	}
+	defer resp.Body.Close()
+	// An error page too is read to its end, so that the connection can be used again.
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && len(body) > maxAnswer {
+		err = fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+	}
+	return resp, body, err
 }
 
 // decode reads one JSON object and nothing after it, or nothing at all.
 func decode(body []byte) (map[string]any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	// An id that comes as a number must keep all its digits.
-	decoder.UseNumber()
-	var object map[string]any
-	err := decoder.Decode(&object)
-	if err == io.EOF {
+	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil
 	}
-	if err == nil && object != nil {
-		if _, err = decoder.Token(); err == io.EOF {
-			return object, nil
-		}
+	var value any
+	err := json.Unmarshal(body, &value)
+	if _, ok := err.(*json.UnmarshalTypeError); ok {
+		// A number that is too large for a float64, which is nil now.
+		err = nil
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("a JSON object without its end: %w", err)
+	if object, ok := value.(map[string]any); ok && err == nil {
+		return object, nil
 	}
 	// The error of encoding/json quotes from the answer.
 	return nil, errors.New("an answer that is not one JSON object")
+}
+
+// exact returns a field of a JSON object as it stands there, since a float64 does
+// not keep all digits of a number. path leads to the field.
+func exact(body []byte, path ...string) []byte {
+	for _, field := range path {
+		var object map[string]json.RawMessage
+		_ = json.Unmarshal(body, &object)
+		body = object[field]
+	}
+	return body
 }
 
 // challenge matches a header WWW-Authenticate of Gumroad's, with the error and
@@ -152,7 +153,7 @@ var challenge = regexp.MustCompile(`(?i)(?:^|,\s*)Bearer\b(?:.*\berror="([^"]*)"
 
 // refused returns the error for an answer that is no success. err says why object
 // is not what the whole body holds.
-func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) error {
+func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) *Error {
 	code, description := firstText(object, "error"), firstText(object, "error_description", "message")
 	kind := otherBody
 	challenged := resp.Header.Get("WWW-Authenticate")
@@ -165,6 +166,10 @@ func (r *request) refused(resp *http.Response, object map[string]any, body []byt
 		kind = emptyBody
 	}
 	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
+	if err != nil {
+		if unread := (*failure)(nil); errors.As(err, &unread) {
+		}
+	}
 	switch {
 	case e.advice != wait && r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "":
 		// Doorkeeper calls a refresh token invalid if no client comes with it.

@@ -88,7 +88,7 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 	if s.CodeVerifier != "" {
 		form.Set("code_verifier", s.CodeVerifier)
 	}
-	token, err := p.token(exchanging, form, code, s.CodeVerifier)
+	token, _, err := p.token(exchanging, form, p.Secret, code, s.CodeVerifier)
 	if err != nil {
 		return "", err
 	}

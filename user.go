@@ -2,7 +2,6 @@ package gumroad
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,7 +57,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	}
 	r := &request{doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, client: p.HTTPClient, stall: p.stall,
 		secrets: []string{p.Secret, s.AccessToken, s.RefreshToken}}
-	answer, err := r.send(context.Background())
+	answer, body, err := r.send(context.Background())
 	if err != nil {
 		return goth.User{}, err
 	}
@@ -66,12 +65,12 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		return goth.User{}, newError(fetching, http.StatusOK, "", "no success", objectBody, nil)
 	}
 	fields, _ := answer["user"].(map[string]any)
-	id, err := identity(fields)
+	id, err := identity(fields, body)
 	if err != nil {
 		return goth.User{}, fail(fetching, err, "check for a newer version of this package, or try again later", "", nil)
 	}
 	user := goth.User{
-		RawData:      floats(answer),
+		RawData:      answer,
 		Provider:     p.name,
 		UserID:       id,
 		Name:         firstText(fields, "name"),
@@ -95,16 +94,9 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 func (s *Session) gumroad() *Session { return s }
 
 // identity returns what tells this user from every other one.
-func identity(fields map[string]any) (string, error) {
+func identity(fields map[string]any, body []byte) (string, error) {
 	for _, field := range []string{"id", "user_id"} {
 		switch id := fields[field].(type) {
-		case nil:
-			continue
-		case json.Number:
-			// Not 1e3 or 1.0: one user could then come with two identities.
-			if strings.Trim(id.String(), digits) == "" {
-				return id.String(), nil
-			}
 		case string:
 			if id == "" {
 				continue
@@ -112,6 +104,16 @@ func identity(fields map[string]any) (string, error) {
 			// Not a blank, nor what a database might cut off.
 			if !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 				return id, nil
+			}
+		case float64:
+			// Not 1e3 or 1.0: one user could then come with two identities.
+			if number := string(exact(body, "user", field)); strings.Trim(number, digits) == "" {
+				return number, nil
+			}
+		case nil:
+			// A number that is too large for a float64 is nil too.
+			if text := string(exact(body, "user", field)); text == "" || text == "null" {
+				continue
 			}
 		}
 		// Another field would make another account of the same user.
@@ -140,31 +142,4 @@ func username(pageURL string) string {
 		return ""
 	}
 	return name
-}
-
-// floats makes each number in an answer the float64 that encoding/json would have
-// made it. A program can then store the answer with encoding/gob. A number that no
-// float64 can hold becomes nil.
-func floats(answer map[string]any) map[string]any {
-	for name, value := range answer {
-		answer[name] = float(value)
-	}
-	return answer
-}
-
-func float(value any) any {
-	switch value := value.(type) {
-	case json.Number:
-		if number, err := value.Float64(); err == nil {
-			return number
-		}
-		return nil
-	case map[string]any:
-		return floats(value)
-	case []any:
-		for i := range value {
-			value[i] = float(value[i])
-		}
-	}
-	return value
 }

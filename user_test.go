@@ -203,6 +203,8 @@ func TestUserID(t *testing.T) {
 		// One that cannot be read is not another person.
 		`"id":6754923450134.0,"user_id":"u"`:  "",
 		`"id":1e12,"user_id":"u"`:             "",
+		`"id":1e999,"user_id":"u"`:            "",
+		`"id":null,"user_id":1e999`:           "",
 		`"id":-1,"user_id":"u"`:               "",
 		`"id":-0,"user_id":"u"`:               "",
 		`"id":true,"user_id":7`:               "",

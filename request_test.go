@@ -1,0 +1,490 @@
+package gumroad_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gumroad/goth-gumroad"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// success answers every call well.
+const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
+
+// at returns a provider for the server at this address.
+func at(address string, client *http.Client) *gumroad.Provider {
+	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, address+"/oauth/authorize", address+"/oauth/token", address+"/v2/user")
+	p.HTTPClient = client
+	return p
+}
+
+// listen serves each connection by itself, and returns the address.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var open sync.WaitGroup
+	open.Add(1)
+	go func() {
+		defer open.Done()
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.Add(1)
+			go func() {
+				defer open.Done()
+				defer conn.Close()
+				serve(conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		listener.Close()
+		open.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// quiet drops what a server says about handshakes that the test makes fail.
+var quiet = log.New(io.Discard, "", 0)
+
+// ownClient returns a client with connections of its own.
+func ownClient(t *testing.T) (*http.Client, *http.Transport) {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}, transport
+}
+
+// Why there was no answer can be had from the error as from net/http itself,
+// wherever the answer broke off.
+func TestCausesSurvive(t *testing.T) {
+	t.Parallel()
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n"
+	answers := map[string]string{"before the header": "", "in the header": head, "in the body": head + "\r\n" + `{"access_token":"a","success":true,"us`}
+	for place, answer := range answers {
+		for _, call := range calls {
+			t.Run(place+" "+call.doing, func(t *testing.T) {
+				t.Parallel()
+				// serve answers the one request of a connection, and then does what
+				// ends it.
+				serve := func(end func(net.Conn)) string {
+					return "http://" + listen(t, func(conn net.Conn) {
+						req, err := http.ReadRequest(bufio.NewReader(conn))
+						if !assert.NoError(t, err) {
+							return
+						}
+						_, _ = io.Copy(io.Discard, req.Body)
+						_, _ = io.WriteString(conn, answer)
+						end(conn)
+					})
+				}
+				client, _ := ownClient(t)
+
+				err := call.make(at(serve(func(net.Conn) {}), client))
+				assertReadable(t, call.doing, err)
+				if answer == "" {
+					assert.ErrorIs(t, err, io.EOF)
+				} else {
+					assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				}
+
+				err = call.make(at(serve(func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }), client))
+				assertReadable(t, call.doing, err)
+				if answer != head { // of which net/http makes an unexpected EOF
+					var network *net.OpError
+					assert.ErrorAs(t, err, &network)
+				}
+
+				client.Timeout = 20 * time.Millisecond
+				err = call.make(at(serve(func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }), client))
+				assertReadable(t, call.doing, err)
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+				var timeout net.Error
+				require.ErrorAs(t, err, &timeout)
+				assert.True(t, timeout.Timeout())
+			})
+		}
+	}
+}
+
+// certified returns a certificate for these hosts.
+func certified(t *testing.T, hosts []string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// A certificate that does not fit says so, with all its causes and the advice that
+// helps, however many names it has.
+func TestCertificateOfOthers(t *testing.T) {
+	t.Parallel()
+	var hosts []string
+	for i := range 90 {
+		hosts = append(hosts, fmt.Sprintf("a-shop-with-a-very-long-name-number-%d.internal.example", i))
+	}
+	for _, number := range []int{1, 30, 90} {
+		certificate := certified(t, hosts[:number])
+		server := httptest.NewUnstartedServer(object(success))
+		server.Config.ErrorLog = quiet
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		for _, trusted := range []bool{true, false} {
+			client, transport := ownClient(t)
+			transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+			if trusted {
+				transport.TLSClientConfig.RootCAs.AddCert(certificate.Leaf)
+			}
+			for _, call := range calls {
+				err := call.make(at(strings.Replace(server.URL, "127.0.0.1", "localhost", 1), client))
+				assertReadable(t, call.doing, err)
+				assert.ErrorContains(t, err, "(check that CA certificates are installed, that the clock is right, and that no proxy is in between)")
+				var verification *tls.CertificateVerificationError
+				assert.ErrorAs(t, err, &verification)
+				if trusted {
+					var hostname x509.HostnameError
+					require.ErrorAs(t, err, &hostname)
+					assert.Equal(t, "localhost", hostname.Host)
+					if number == 1 {
+						assert.ErrorContains(t, err, hosts[0])
+					}
+				}
+			}
+		}
+	}
+}
+
+// What Gumroad answers counts, and not what it calls the answer.
+func TestContentTypeIsIgnored(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"text/plain", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "", "no type"} {
+		for _, call := range calls {
+			assert.NoError(t, call.make(answering(t, text(http.StatusOK, contentType, success))), call.doing)
+			err := call.make(answering(t, text(http.StatusBadRequest, contentType, `{"error":"invalid_grant","error_description":"No."}`)))
+			assert.Equal(t, "invalid_grant", asError(t, err).Code, call.doing)
+			assert.Equal(t, "No.", asError(t, err).Description, call.doing)
+		}
+	}
+}
+
+// A server may close a connection while nobody uses it, just when the next
+// request is on its way.
+func TestIdleConnectionThatIsClosed(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		t.Run(call.doing, func(t *testing.T) {
+			t.Parallel()
+			address := listen(t, func(conn net.Conn) {
+				reader := bufio.NewReader(conn)
+				req, err := http.ReadRequest(reader)
+				if err != nil {
+					return
+				}
+				assert.Nil(t, req.Header.Values("Idempotency-Key"), "is not sent")
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success)
+				_, _ = reader.Peek(1)
+			})
+			client, _ := ownClient(t)
+			p := at("http://"+address, client)
+			for range 20 {
+				assert.NoError(t, call.make(p))
+			}
+		})
+	}
+}
+
+// gate forwards connections to a server until it is shut. From then on it swallows
+// what goes through the connections that are open, and forwards new ones.
+type gate struct {
+	address string
+	opened  atomic.Int64
+	shut    chan struct{}
+}
+
+func newGate(t *testing.T, server string) *gate {
+	g := &gate{shut: make(chan struct{})}
+	g.address = listen(t, func(conn net.Conn) {
+		g.opened.Add(1)
+		behind, err := net.Dial("tcp", server)
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer behind.Close()
+		shut := g.shut
+		select {
+		case <-shut:
+			shut = nil // opened afterwards
+		default:
+		}
+		forward := func(to, from net.Conn) {
+			buffer := make([]byte, 32<<10)
+			for {
+				n, err := from.Read(buffer)
+				select {
+				case <-shut:
+				default:
+					_, _ = to.Write(buffer[:n])
+				}
+				if err != nil {
+					return
+				}
+			}
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			forward(conn, behind)
+			conn.Close()
+		}()
+		forward(behind, conn)
+		behind.Close()
+		<-done
+	})
+	return g
+}
+
+// A connection that died in silence costs the one request that finds out.
+func TestConnectionThatDiedInSilence(t *testing.T) {
+	// Not parallel, as it changes http.DefaultClient.
+	for _, test := range []struct {
+		name            string
+		http2, byItself bool // which net/http speaks if it is asked to, or finds out
+		isDefault       bool // HTTPClient is nil
+		failures        int
+	}{
+		{name: "HTTP/2", http2: true, failures: 1},
+		{name: "HTTP/2 found by net/http", http2: true, byItself: true, failures: 1},
+		{name: "HTTP/2 of the default client", http2: true, isDefault: true, failures: 1},
+		{name: "HTTP/1", failures: 1},
+		{name: "HTTP/1 of the default client", isDefault: true, failures: 1},
+	} {
+		for _, call := range calls {
+			t.Run(test.name+" "+call.doing, func(t *testing.T) {
+				g, p := behindGate(t, test.http2, func(client *http.Client) {
+					if test.byItself {
+						trusted := client.Transport.(*http.Transport).TLSClientConfig.RootCAs
+						transport := &http.Transport{}
+						transport.CloseIdleConnections() // has it set up TLS
+						transport.TLSClientConfig.RootCAs = trusted
+						client.Transport = transport
+					}
+				}, call.make)
+				if test.isDefault {
+					before := *http.DefaultClient
+					defer func() { *http.DefaultClient = before }()
+					*http.DefaultClient = *p.HTTPClient
+					p.HTTPClient = nil
+				}
+
+				p.Client().Timeout = 50 * time.Millisecond
+				assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
+				p.Client().Timeout = patience
+				opened := g.opened.Load()
+				for range 5 {
+					assert.NoError(t, call.make(p))
+				}
+				assert.Equal(t, opened+1, g.opened.Load(), "connections")
+			})
+		}
+	}
+}
+
+// Where a transport hides its connections, one request more is lost.
+func TestConnectionThatDiedInSilenceOfAnotherTransport(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		_, p := behindGate(t, true, func(client *http.Client) {
+			client.Transport = transport(client.Transport.RoundTrip)
+		}, call.make)
+		p.HTTPClient.Timeout = 50 * time.Millisecond
+		for range 2 {
+			assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
+		}
+		p.HTTPClient.Timeout = patience
+		for range 5 {
+			assert.NoError(t, call.make(p))
+		}
+	}
+}
+
+// patience is long enough for a good answer, whatever else the machine does.
+const patience = 10 * time.Second
+
+// behindGate returns a provider whose HTTPClient, as set up by change, has two
+// connections to a server, unless one is enough, and a gate that has swallowed
+// both.
+func behindGate(t *testing.T, http2 bool, change func(*http.Client), call func(*gumroad.Provider) error) (*gate, *gumroad.Provider) {
+	t.Helper()
+	both := make(chan struct{}) // until two requests are there
+	var arrived atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, http2, r.ProtoMajor == 2)
+		if arrived.Add(1) == 2 {
+			close(both)
+		}
+		<-both
+		object(success)(w, r)
+	}))
+	server.Config.ErrorLog = quiet
+	server.EnableHTTP2 = http2
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	g := newGate(t, server.Listener.Addr().String())
+	t.Cleanup(server.CloseClientConnections)
+
+	client := server.Client()
+	change(client)
+	client.Timeout = patience
+	t.Cleanup(client.CloseIdleConnections)
+	p := at("https://"+g.address, client)
+	var first sync.WaitGroup
+	for range 2 {
+		first.Add(1)
+		go func() {
+			defer first.Done()
+			assert.NoError(t, call(p))
+		}()
+	}
+	first.Wait()
+	close(g.shut)
+	return g, p
+}
+
+// Some transports are a client, which follows redirects by itself.
+func TestTransportThatFollowsRedirects(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(object(success))
+	defer elsewhere.Close()
+	for _, call := range calls {
+		for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+			p := answering(t, http.RedirectHandler(elsewhere.URL, status))
+			inner := &http.Client{}
+			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
+			err := call.make(p)
+			assertReadable(t, call.doing, err)
+			assert.ErrorContains(t, err, "HTTPClient followed a redirect (check that its Transport follows none)")
+
+			// As the doc of HTTPClient has it.
+			p = answering(t, http.RedirectHandler(elsewhere.URL, status))
+			inner.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
+			assert.Equal(t, status, asError(t, call.make(p)).StatusCode)
+		}
+	}
+}
+
+// A transport that breaks its promises does not break the program.
+func TestTransportWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		for _, answer := range []*http.Response{nil, {StatusCode: http.StatusOK}} {
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer, nil })}
+			err := call.make(p)
+			assertReadable(t, call.doing, err)
+			assert.ErrorContains(t, err, "the Transport of HTTPClient returned no answer")
+		}
+	}
+}
+
+// Every request is answered for itself: not from a cache, and not with another
+// user's cookie.
+func TestRequestsAreNotMixedUp(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		var asked []*http.Request
+		p := answering(t)
+		p.HTTPClient = &http.Client{Jar: jar, Transport: transport(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r)
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Set-Cookie": {"user=alice"}, "Cache-Control": {"private, max-age=1"}},
+				Body: io.NopCloser(strings.NewReader(success)), Request: r,
+			}, nil
+		})}
+		address, err := url.Parse(p.TokenURL)
+		require.NoError(t, err)
+		jar.SetCookies(address, []*http.Cookie{{Name: "user", Value: "bob", Path: "/"}})
+		require.NoError(t, call.make(p), call.doing)
+		require.Len(t, asked, 1)
+		assert.Equal(t, "no-store", asked[0].Header.Get("Cache-Control"))
+		assert.Empty(t, asked[0].Header.Get("Cookie"))
+		require.Len(t, jar.Cookies(address), 1)
+		assert.Equal(t, "bob", jar.Cookies(address)[0].Value)
+	}
+}
+
+// An error page does not cost the connection that it came through.
+func TestErrorPageKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10_000, 60_000} {
+		for _, call := range calls {
+			var opened atomic.Int64
+			server := httptest.NewUnstartedServer(text(http.StatusServiceUnavailable, "text/html", "<!DOCTYPE html>"+strings.Repeat("x", size)))
+			server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			server.StartTLS()
+			p := at(server.URL, server.Client())
+			for range 50 {
+				assert.Equal(t, http.StatusServiceUnavailable, asError(t, call.make(p)).StatusCode)
+			}
+			assert.LessOrEqual(t, opened.Load(), int64(2), call.doing)
+			server.Close()
+		}
+	}
+}
+
+// An answer is a success only with the status 200, whole, and without an error.
+func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		for _, status := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
+			err := call.make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", "100")
+				w.WriteHeader(status)
+			})))
+			assertReadable(t, call.doing, err)
+			assert.Equal(t, status, asError(t, err).StatusCode)
+			assert.NotErrorIs(t, err, gumroad.ErrUnauthorized, "the body was not empty")
+			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			assert.ErrorContains(t, err, "(try again later)")
+		}
+	}
+}
