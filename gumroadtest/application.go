@@ -116,7 +116,7 @@ func sameRedirectURI(given, registered string) bool {
 	if r.RawQuery == "" {
 		g.RawQuery = ""
 	}
-	if ip := net.ParseIP(r.Hostname()); ip != nil && ip.IsLoopback() && g.Hostname() == r.Hostname() {
+	if net.ParseIP(r.Hostname()).IsLoopback() && g.Hostname() == r.Hostname() {
 		g.Host = r.Host
 	}
 	return g.String() == r.String()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"testing"
@@ -81,12 +82,48 @@ func TestClientKeepsTheRulesOfATransport(t *testing.T) {
 		assert.True(t, sent.closed, address)
 		assert.Equal(t, address, request.URL.String(), "the request is left as it was")
 	}
-	s.Client().CloseIdleConnections()
 	s.Close()
 	_, err := s.Client().Get("https://api.gumroad.com/v2/user")
 	var failed *url.Error
 	require.True(t, errors.As(err, &failed))
 	assert.Equal(t, "https://api.gumroad.com/v2/user", failed.URL)
+}
+
+func TestClientHost(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	var host string
+	s.Handle("GET /host", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { host = r.Host }))
+	for given, want := range map[string]string{"": "api.gumroad.com", "another.example": "another.example"} {
+		request, err := http.NewRequest(http.MethodGet, "https://api.gumroad.com/v2/host", nil)
+		require.NoError(t, err)
+		request.Host = given
+		resp, err := s.Client().Transport.RoundTrip(request)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, want, host)
+	}
+}
+
+func TestClientClosesIdleConnections(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	client := s.Client()
+	var reused bool
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+	visit := func() {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.gumroad.com/", nil)
+		require.NoError(t, err)
+		resp, err := client.Do(request)
+		require.NoError(t, err)
+		resp.Body.Close()
+	}
+	visit()
+	visit()
+	require.True(t, reused)
+	client.CloseIdleConnections()
+	visit()
+	assert.False(t, reused)
 }
 
 // A program's own provider logs in, refreshes and revokes, and is not changed.

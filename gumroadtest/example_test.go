@@ -13,7 +13,7 @@ import (
 	"github.com/markbates/goth/gothic"
 )
 
-// newApp stands for the application under test.
+// newApp returns the application under test.
 func newApp() http.Handler {
 	store := sessions.NewCookieStore([]byte("a key of the test, 32 bytes long"))
 	store.Options = &sessions.Options{Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
@@ -33,7 +33,8 @@ func newApp() http.Handler {
 	return app
 }
 
-// An application's whole login, tested without a browser and without an account.
+// This is the test of an application's login, without a browser and without an
+// account at Gumroad.
 func Example() {
 	server := gumroadtest.NewServer()
 	defer server.Close()
@@ -43,7 +44,7 @@ func Example() {
 
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the next page is pressed below
+		return http.ErrUseLastResponse // Authorize presses the button of the next page
 	}}
 	login, _ := browser.Get(app.URL + "/auth/gumroad")
 	callbackURL, _ := server.Authorize(login.Header.Get("Location")) // or Deny
@@ -53,7 +54,7 @@ func Example() {
 	// Output: 200 Hello, John Smith!
 }
 
-// A test can make Gumroad fail, and look at what was asked of it.
+// A test can make Gumroad fail, and can look at the requests.
 func ExampleServer_Fail() {
 	server := gumroadtest.NewServer()
 	defer server.Close()
@@ -70,7 +71,7 @@ func ExampleServer_Fail() {
 	// POST /oauth/token refresh_token
 }
 
-// A test sets who is logged in at Gumroad.
+// A test sets the user who is logged in at Gumroad.
 func ExampleServer_SetUser() {
 	server := gumroadtest.NewServer()
 	defer server.Close()

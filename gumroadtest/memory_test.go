@@ -26,7 +26,7 @@ func TestMemory(t *testing.T) {
 	assert.Len(t, m.entries, 2)
 }
 
-// A server that has seen very many logins knows the last ones only.
+// After very many logins, the server knows only the last ones.
 func TestServerForgets(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -87,7 +87,7 @@ func TestServerForgetsUsers(t *testing.T) {
 	assert.Equal(t, 200, resp.StatusCode)
 }
 
-// What the authorization page costs does not depend on the logins that were.
+// The cost of the authorization page does not depend on the number of logins.
 func BenchmarkAuthorizationPage(b *testing.B) {
 	for _, logins := range []int{1, 10_000, 50_000} {
 		b.Run(fmt.Sprintf("logins=%d", logins), func(b *testing.B) {

@@ -33,11 +33,11 @@ var (
 	}
 )
 
-// The recordings before which the user had granted the same scopes already.
+// The recordings for which the user had granted the same scopes before.
 var grantedBefore = map[string]bool{"pkce_confidential_s256_ok.txt": true}
 
-// The users in the recordings, which are of before profile_picture_url. The
-// second one is chosen by lab_user=2, a parameter of the recorded server alone.
+// The users in the recordings, which have no profile_picture_url yet. The
+// parameter lab_user=2, which only the recorded server has, chooses the second.
 var (
 	sailorJohn = User{
 		ID: "6754923450134", AlternateID: "G_-mnBf9b1j9A7a4ub4nFQ==", Name: "Sailor John", Username: "sailorjohn", Email: "john@example.com",
@@ -71,8 +71,8 @@ func TestReplay(t *testing.T) {
 			if grantedBefore[filepath.Base(file)] {
 				s.issue(sailorJohn.ID, []string{"edit_products", "view_sales"})
 			}
-			// What stands for what: recorded codes, tokens and credentials, and
-			// those of this server.
+			// The values of this server, by the recorded ones: codes, tokens and
+			// credentials.
 			stands := map[string]string{}
 			for id := range recordedApps {
 				stands[id] = s.ClientID
@@ -101,7 +101,7 @@ func replay(t *testing.T, s *Server, stands map[string]string, request, answer s
 	req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request)))
 	require.NoError(t, err)
 	_, body, _ := strings.Cut(request, "\n\n")
-	// The length may have changed with the values.
+	// Content-Length may not fit the new values.
 	req.Body = io.NopCloser(strings.NewReader(strings.TrimSpace(body)))
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, req)
@@ -124,7 +124,7 @@ func replay(t *testing.T, s *Server, stands map[string]string, request, answer s
 	case strings.TrimSpace(wantBody) == "":
 		assert.Empty(t, gotBody)
 	case want.StatusCode >= 400:
-		// The page is our own, what it says is not.
+		// The page differs, but must say the same.
 		said := regexp.MustCompile(`<pre>\s*(.*?)\s*</pre>`).FindStringSubmatch(wantBody)
 		require.NotNil(t, said)
 		assert.Contains(t, gotBody, said[1])
@@ -133,7 +133,7 @@ func replay(t *testing.T, s *Server, stands map[string]string, request, answer s
 	}
 }
 
-// translate puts this server's values in the place of the recorded ones.
+// translate replaces the recorded values by those of this server.
 func translate(text string, stands map[string]string) string {
 	for recorded, ours := range stands {
 		text = strings.ReplaceAll(text, recorded, ours)
@@ -141,7 +141,7 @@ func translate(text string, stands map[string]string) string {
 	return text
 }
 
-// compareLocation compares letter for letter, but for the code.
+// compareLocation compares exactly, except for the code.
 func compareLocation(t *testing.T, stands map[string]string, want, got string) {
 	recorded, ours := codeIn(t, want), codeIn(t, got)
 	require.Equal(t, recorded == "", ours == "", got)
@@ -159,7 +159,7 @@ func codeIn(t *testing.T, location string) string {
 	return address.Query().Get("code")
 }
 
-// compareJSON compares key for key, but for tokens and times.
+// compareJSON compares all keys, and all values but tokens and times.
 func compareJSON(t *testing.T, stands map[string]string, wantBody, gotBody string) {
 	var want, got map[string]any
 	require.NoError(t, json.Unmarshal([]byte(translate(wantBody, stands)), &want))
@@ -180,8 +180,8 @@ func compareJSON(t *testing.T, stands map[string]string, wantBody, gotBody strin
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]*)"(?: value="([^"]*)")?`)
 
-// compareForms compares what the two buttons of the page would send. The
-// response mode is the one thing that this server leaves out.
+// compareForms compares what the two buttons of the page send, except for the
+// response mode, which this server does not know.
 func compareForms(t *testing.T, stands map[string]string, want, got string) {
 	fields := func(page string) [][]string {
 		var found [][]string

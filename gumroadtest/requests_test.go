@@ -37,7 +37,7 @@ func TestRequests(t *testing.T) {
 	assert.Equal(t, "Bearer "+session.AccessToken, requests[1].Header.Get("Authorization"))
 }
 
-// A handler may change its request; what is kept stays as it was.
+// A handler may change its request. The kept request does not change.
 func TestRequestsAreCopies(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -135,8 +135,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// A client that sends less than it announced is not waited for once the server
-// closes.
+// Close does not wait for a client that sends less than it announced.
 func TestCloseEndsABodyThatNeverComes(t *testing.T) {
 	s := NewServer()
 	client, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
@@ -163,7 +162,7 @@ func TestCloseEndsABodyThatNeverComes(t *testing.T) {
 	assert.Error(t, err, "the server is closed")
 }
 
-// Nor is a client that does not read its answer.
+// Close does not wait for a client that does not read its answer.
 func TestCloseEndsAnAnswerThatNobodyReads(t *testing.T) {
 	s := NewServer()
 	writing := make(chan struct{})
@@ -192,7 +191,7 @@ func TestCloseEndsAnAnswerThatNobodyReads(t *testing.T) {
 	}
 }
 
-// A handler that waits for its request's context ends with the server.
+// Close ends the context of a request.
 func TestCloseEndsAHandlerThatWaits(t *testing.T) {
 	s := NewServer()
 	waiting := make(chan struct{})

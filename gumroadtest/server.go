@@ -54,7 +54,7 @@ type Server struct {
 	URL string
 
 	// ClientID and ClientSecret are the credentials of the application. A test
-	// may change them before the first request.
+	// may change them before it uses the server.
 	ClientID     string
 	ClientSecret string
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"image/png"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -274,21 +276,68 @@ func TestCodeExpires(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
 	p := s.Provider(callbackURL)
-	var later time.Duration
-	s.now = func() time.Time { return time.Now().Add(later) }
+	now := time.Now()
+	s.now = func() time.Time { return now }
 
 	session, params := authorized(t, s, p)
-	later = 9 * time.Minute
+	now = now.Add(10 * time.Minute)
 	_, err := session.Authorize(p, params)
 	require.NoError(t, err)
 
 	session, params = authorized(t, s, p)
-	later += codeLifetime + time.Minute
+	now = now.Add(10*time.Minute + 1)
 	_, err = session.Authorize(p, params)
 	assert.ErrorContains(t, err, "invalid_grant")
 }
 
-// The rows are those of the engine's table that no recording holds.
+// The buttons send the browser back with an error, or answer with JSON.
+func TestDecisionErrors(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	const withQuery = callbackURL + "?next=%2Fa"
+	const badScope = "error=invalid_scope&error_description=The+requested+scope+is+invalid%2C+unknown%2C+or+malformed."
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for name, test := range map[string]struct {
+		form     url.Values
+		status   int
+		location string
+		body     string
+	}{
+		"scope":                   {url.Values{"scope": {"everything"}}, 302, callbackURL + "?" + badScope, ""},
+		"scope, state":            {url.Values{"scope": {"everything"}, "state": {"a b"}}, 302, callbackURL + "?" + badScope + "&state=a+b", ""},
+		"scope, query":            {url.Values{"scope": {"everything"}, "redirect_uri": {withQuery}}, 302, withQuery + "&" + badScope, ""},
+		"response type":           {url.Values{"response_type": {"token"}}, 302, callbackURL + "#error=unsupported_response_type&error_description=The+authorization+server+does+not+support+this+response+type.", ""},
+		"another response type":   {url.Values{"response_type": {"id"}}, 302, callbackURL + "?error=unsupported_response_type&error_description=The+authorization+server+does+not+support+this+response+type.", ""},
+		"challenge method":        {url.Values{"code_challenge": {"a"}, "code_challenge_method": {"S512"}}, 302, callbackURL + "?error=invalid_code_challenge_method&error_description=The+code+challenge+method+must+be+plain+or+S256.", ""},
+		"client":                  {url.Values{"client_id": {"another"}, "state": {"s"}}, 401, "", `{"error":"invalid_client","error_description":"Client authentication failed due to unknown client, no client authentication included, or unsupported authentication method.","state":"s"}`},
+		"redirect URI":            {url.Values{"redirect_uri": {"/cb"}}, 400, "", `{"error":"invalid_redirect_uri","error_description":"The requested redirect uri is malformed or doesn't match client redirect URI."}`},
+		"redirect URI, and scope": {url.Values{"redirect_uri": {"/cb"}, "scope": {"everything"}}, 400, "", `{"error":"invalid_redirect_uri","error_description":"The requested redirect uri is malformed or doesn't match client redirect URI."}`},
+	} {
+		for _, method := range []string{"", "delete", "DELETE"} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				form := url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "_method": {method}}
+				maps.Copy(form, test.form)
+				resp, err := browser.PostForm(s.URL+AuthorizePath, form)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				assert.Equal(t, test.status, resp.StatusCode)
+				assert.Equal(t, test.location, resp.Header.Get("Location"))
+				assert.Equal(t, "no-cache", resp.Header.Get("Cache-Control"))
+				if test.body != "" {
+					assert.JSONEq(t, test.body, string(body))
+				} else {
+					assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
+					assert.Equal(t, `<html><body>You are being <a href="`+html.EscapeString(test.location)+`">redirected</a>.</body></html>`, string(body))
+				}
+			})
+		}
+	}
+}
+
+// These cases are known of Doorkeeper, but not in the recordings.
 func TestToken(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -467,8 +516,8 @@ func TestRevocationHints(t *testing.T) {
 	assert.Equal(t, 403, status, "no client")
 }
 
-// The page comes back for a confidential application only when the scopes are
-// others, for one that is not each time.
+// A confidential application gets the page again only for other scopes. Any other
+// application always gets it.
 func TestConsentIsRemembered(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -504,6 +553,10 @@ func TestConsentEnds(t *testing.T) {
 	assert.True(t, asked(), "nothing granted")
 	first, second := loggedIn(t, s, p), loggedIn(t, s, p)
 	assert.False(t, asked())
+	resp, err := browser.Get(s.URL + AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "response_type": {"token"}}.Encode())
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 400, resp.StatusCode, "a bad request stays one")
 	john := s.User()
 	s.SetUser(User{ID: "42"})
 	assert.True(t, asked(), "another user")
@@ -542,7 +595,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// A program can have the server below a path of its own.
+// A program can serve the server below a path of its own.
 func TestMounted(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -593,7 +646,7 @@ func revokeFailed(t *testing.T, s *Server) (retryAfter string) {
 	return answer.Header().Get("Retry-After")
 }
 
-// Logins go on while the user and the application change.
+// Users log in while the user and the application change.
 func TestConcurrentUse(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
