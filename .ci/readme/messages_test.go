@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/sessions"
 	gumroad "github.com/gumroad/goth-gumroad"
@@ -109,6 +110,16 @@ func TestMessages(t *testing.T) {
 			other := gumroad.NewCustomisedURL(server.ClientID, server.ClientSecret, callbackURL,
 				server.URL+gumroadtest.AuthorizePath, proxy.URL+gumroadtest.TokenPath, server.URL+gumroadtest.UserPath)
 			return finish(server, other, func(goth.Session) {})
+		}},
+		{"context deadline exceeded", func() error {
+			server.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Delay: time.Minute})
+			other := server.Provider(callbackURL)
+			other.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
+			return finish(server, other, func(goth.Session) {})
+		}},
+		{"429 Too Many Requests", func() error {
+			server.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Status: http.StatusTooManyRequests, Body: "Retry later"})
+			return finish(server, provider, func(goth.Session) {})
 		}},
 		{"403 Forbidden", func() error {
 			_, err := login(server, server.Provider(callbackURL, gumroad.ScopeEditProfile))

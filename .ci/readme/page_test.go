@@ -3,7 +3,7 @@
 //
 //	GOWORK=off go test -count=1 ./...                               everything
 //	GOWORK=off go test -count=1 -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
-//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...      README.md's, with what its program logs
+//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...     README.md's, with what its program logs
 //	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   takes no time
 //
 // # How a go block is checked
