@@ -12,42 +12,39 @@ import (
 	"strings"
 )
 
-// ErrAccessDenied says that the user did not let the application in.
-// [Session.Authorize] returns it, inside an [*Error], for the callback of a
-// login that the user denied. Test for it with [errors.Is].
+// ErrAccessDenied means that the user denied access. [Session.Authorize] returns it,
+// inside an [*Error]. Test for it with [errors.Is].
 var ErrAccessDenied = errors.New("gumroad: the user denied access")
 
-// ErrUnauthorized says that Gumroad no longer accepts this access token: it was
-// revoked, or replaced by a refresh. [Provider.FetchUser] returns it, inside an
-// [*Error], when Gumroad answers 401. The user must log in again. Test for it
-// with [errors.Is].
+// ErrUnauthorized means that Gumroad no longer accepts the access token: it was
+// revoked, or replaced by a refresh. The user must log in again.
+// [Provider.FetchUser] returns it, inside an [*Error]. Test for it with [errors.Is].
 //
-// A 401 of something in front of Gumroad, such as a proxy, is not
+// A 401 from something in front of Gumroad, such as a proxy, is not
 // ErrUnauthorized.
 var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 
-// Error is what Gumroad answered instead of success, or what a callback said
-// instead of an authorization code. Take it from a returned error with
-// [errors.As], not with a type assertion.
+// Error is a refusal: Gumroad answered a request with an error, or the callback has
+// an error in place of an authorization code. Find it with [errors.As], not with a
+// type assertion.
 //
-// An Error of the token endpoint unwraps to an [*oauth2.RetrieveError], for
-// programs that refresh tokens of several providers. Its Response has the status,
-// the header Retry-After and an empty body. Its Body is the beginning of what
-// Gumroad answered. Nothing confidential is in it.
+// An Error from the token endpoint unwraps to an [*oauth2.RetrieveError], for
+// programs that refresh the tokens of several providers. The Response in it has the
+// status, the header Retry-After and an empty body. The Body in it is the first 240
+// characters of the answer, without anything confidential.
 type Error struct {
-	// StatusCode is the HTTP status of the answer. It is zero for a callback,
-	// which is a request of the user's browser.
+	// StatusCode is the HTTP status of the answer. It is zero for a callback.
 	StatusCode int
 
-	// Code is the error code, such as "invalid_grant" (RFC 6749), "invalid_token"
-	// (RFC 6750) or "unauthorized_client". It is empty if there was none. The code
-	// of a callback is the visitor's word: anyone can make up a link to it.
+	// Code is the error code, such as "invalid_grant" (RFC 6749) or
+	// "invalid_token" (RFC 6750). It is empty if there is none. In a callback it
+	// comes from the browser, so anyone can choose it.
 	Code string
 
-	// Description is what Gumroad said about the error, for a developer to read.
-	// It is cut to 240 characters, and what could be confidential is left out.
-	// The description of a callback is the visitor's word too, so Error does not
-	// repeat it. Do not show it to a user.
+	// Description explains the error to a developer. It has at most 240 characters
+	// and nothing confidential in it. In a callback it comes from the browser, so
+	// anyone can choose it: do not show it to a user. The text of the error does
+	// not contain the description of a callback.
 	Description string
 
 	doing  string
@@ -55,9 +52,9 @@ type Error struct {
 	cause  error
 }
 
-// Error says in less than 1,000 characters what was being done, what Gumroad
-// answered and what can be done about it. The text is on one line and has no "<"
-// and no ">" in it.
+// Error returns a text that says what was being done, what Gumroad answered and what
+// to do about it. The text is one line of less than 1,000 characters, and has no "<"
+// or ">" in it.
 func (e *Error) Error() string {
 	text := "gumroad: "
 	if e.doing != "" {
@@ -83,15 +80,14 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an
-// [*oauth2.RetrieveError], the reason why the answer broke off, or nil.
+// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an [*oauth2.RetrieveError],
+// the error that cut the answer off, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // isCode reports whether text has the shape of an error code.
 var isCode = regexp.MustCompile(`^[a-z_]{1,40}$`).MatchString
 
-// newError returns what was answered, without secrets and with the advice that
-// fits.
+// newError returns an Error without secrets and with the advice that fits.
 func newError(doing string, status int, code, description, body string, secrets []string) *Error {
 	e := &Error{StatusCode: status, Code: code, Description: redact(description, "", secrets), doing: doing}
 	known := false
@@ -101,7 +97,7 @@ func newError(doing string, status int, code, description, body string, secrets 
 			e.advice, e.cause = row.advice, row.cause
 		}
 	}
-	// A code that everyone knows is no secret, whatever the secrets are.
+	// A well-known code is never a secret.
 	if !known {
 		shown := ""
 		if isCode(code) {
@@ -112,7 +108,7 @@ func newError(doing string, status int, code, description, body string, secrets 
 	return e
 }
 
-// What is being done, as the errors say it.
+// What was being done, in the errors.
 const (
 	completing = "completing the login"
 	exchanging = "exchanging the authorization code"
@@ -121,7 +117,7 @@ const (
 	fetching   = "fetching the user"
 )
 
-// What an answer has for a body, as far as the advice depends on it.
+// The bodies of answers, as far as the advice depends on them.
 const (
 	emptyBody  = "empty"
 	objectBody = "a JSON object"
@@ -138,8 +134,8 @@ const (
 	rightSession = "check that Authorize is called on the session that BeginAuth returned"
 )
 
-// advice is a row of the table that says who can do something about an answer:
-// the user, the operator or nobody. What is empty fits everything.
+// advice is a row of the table that says what to do about an answer, and who can do
+// it: the user, the operator or nobody. An empty field fits every answer.
 type advice struct {
 	doing       string
 	low, high   int // status
@@ -150,16 +146,16 @@ type advice struct {
 	cause       error
 }
 
-// advices is the table. The first row that fits counts.
+// advices is the table. The first row that fits is used.
 var advices = []advice{
-	// Gumroad's trouble, whatever else it says.
+	// Gumroad has a problem, whatever else the answer says.
 	{code: "server_error", advice: wait},
 	{code: "temporarily_unavailable", advice: wait},
 	{low: 408, high: 408, advice: wait},
 	{low: 429, high: 429, advice: wait},
 	{low: 500, high: 999, advice: wait},
 
-	// Something in front of Gumroad, which answers with an empty body or JSON.
+	// Gumroad itself answers with an empty body or JSON.
 	{low: 401, high: 403, body: otherBody, advice: inFront},
 	{low: 407, high: 407, advice: inFront},
 	{low: 451, high: 451, advice: inFront},
@@ -198,9 +194,9 @@ func (a advice) fits(e *Error, body string) bool {
 		strings.Contains(e.Description, a.description)
 }
 
-// failure is an error about a request to which Gumroad gave no usable answer. It
-// finds its cause for [errors.Is] and [errors.As], but does not unwrap to it: the
-// text of what net/http wraps can be a page long.
+// failure is the error for a request that got no usable answer. [errors.Is] and
+// [errors.As] find its cause. It has no Unwrap method, because the text of a cause
+// can be a page long.
 type failure struct {
 	text  string
 	cause error
@@ -210,14 +206,14 @@ func (f *failure) Error() string        { return f.text }
 func (f *failure) Is(target error) bool { return errors.Is(f.cause, target) }
 func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 
-// fail returns a failure for the reason err, with advice or with what mostly
-// helps. The cause is the first error in the chain of err from which on there are
-// no secrets. shown is what err may say although it looks like a token.
+// fail returns a failure because of err. An empty advice stands for the usual one.
+// The cause is the first error in the chain of err that contains no secrets, in its
+// own text or further down. A word in shown may look like a token.
 func fail(doing string, err error, advice, shown string, secrets []string) error {
 	var network *net.OpError
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &network) {
-		// It names hosts and addresses, and repeats nothing that a server said.
+		// It names hosts and addresses, and quotes nothing from a server.
 		shown = err.Error()
 	}
 	if errors.As(err, &certificate) {
@@ -233,12 +229,13 @@ func fail(doing string, err error, advice, shown string, secrets []string) error
 	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (" + advice + ")", cause}
 }
 
-// isClean reports whether neither err nor what it wraps says what would be hidden.
+// isClean reports whether neither err nor anything that it wraps has a text that
+// must be hidden.
 func isClean(err error, shown string, secrets []string) bool {
 	if err == nil {
 		return true
 	}
-	// A text of any length could take any memory to look at.
+	// A server could make a very long text costly to check.
 	if text := err.Error(); len(text) > maxCause || hide(text, shown, secrets) != text {
 		return false
 	}

@@ -16,41 +16,40 @@ import (
 const (
 	hidden = "[hidden]"
 
-	// minSecret is the length from which a secret of the request is hidden. A
-	// shorter one is part of too many words, and no secret of Gumroad's.
+	// minSecret is the length of the shortest secret that is hidden. A shorter one
+	// is a part of too many words, and none of Gumroad's secrets is that short.
 	minSecret = 8 // bytes
 
-	// maxPiece is how much of a secret may be shown in a row.
+	// maxPiece is the longest piece of a secret that is not hidden.
 	maxPiece = 11 // bytes
 
-	// maxSecret is the length up to which a secret is looked for. Gumroad's are
-	// shorter, but a visitor can make up a code that takes long to look for.
+	// maxSecret is the length of the longest secret that is looked for. Gumroad's
+	// are shorter, but a visitor can send a long code, which takes time to find.
 	maxSecret = 1024 // bytes
 
-	// tokenLike is what tokens are made of, as they are and as they stand in a
-	// form. A word of at least minToken such characters may be a token that we do
-	// not know, such as the new one in a spoiled answer. The longest error code
-	// has 29 characters, Doorkeeper's codes and tokens have 43.
+	// tokenLike has the characters of tokens, also in a form. A word of at least
+	// minToken such characters may be an unknown token, such as the new one in a
+	// broken answer. The longest error code has 29 characters. Doorkeeper's codes
+	// and tokens have 43.
 	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
 	minToken  = 32 // bytes
 
-	maxText = 240     // runes of a text that came from elsewhere
-	maxRead = 4 << 10 // bytes that are looked at for it
-
-	maxCause = 64 << 10 // bytes that the text of a cause may have
+	maxText  = 240      // runes of a text in an error
+	maxRead  = 4 << 10  // bytes of it before anything is hidden
+	maxCause = 64 << 10 // bytes of the text of a cause
 )
 
-// redact makes text that came from elsewhere fit for an error: on one line,
-// short, without markup, and without secrets. A word that looks like a token is
-// hidden too, unless it is a part of shown.
+// redact returns text for use in an error: on one line, short, without markup and
+// without secrets. It hides words that look like a token too, unless they are in
+// shown.
 func redact(text, shown string, secrets []string) string {
 	cut := len(text) > maxRead
 	if cut {
-		// The rest of a token would no longer look like one.
+		// A token that is cut here may be too short to look like one.
 		text = strings.TrimRight(text[:maxRead], tokenLike)
 	}
 	text = strings.Map(func(r rune) rune {
-		// A program may write an error into a page without escaping it.
+		// Some programs write errors into pages without escaping them.
 		if !unicode.IsPrint(r) || r == '<' || r == '>' {
 			return ' '
 		}
@@ -63,8 +62,8 @@ func redact(text, shown string, secrets []string) string {
 	return string(runes)
 }
 
-// hide takes out of text the secrets, every piece of them that is longer than
-// maxPiece, and the words that look like a token and are not a part of shown.
+// hide replaces the secrets in text, every piece of them that is longer than
+// maxPiece, and each word that looks like a token and is not in shown.
 func hide(text, shown string, secrets []string) string {
 	text = hideWhole(text, secrets)
 	letters := bare(text)
@@ -116,8 +115,7 @@ func hide(text, shown string, secrets []string) string {
 	return rest.String() + text[end:]
 }
 
-// hideWhole takes out of text the secrets as they are and as they stand in a
-// form and in JSON.
+// hideWhole replaces the secrets in text as they are, in a form and in JSON.
 func hideWhole(text string, secrets []string) string {
 	var shapes []string
 	for _, secret := range secrets {
@@ -135,18 +133,18 @@ func hideWhole(text string, secrets []string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// letter is a byte that a text says, and where the text says it.
+// letter is a byte of an unescaped text, and the place in the text that it is from.
 type letter struct {
 	byte
-	from, to int // bytes of the text
+	from, to int // in bytes
 }
 
-// escape matches a character as it stands in a form, in JSON or in HTML, where it
-// may have been escaped more than once.
+// escape matches a character that is escaped for a form, JSON or HTML, once or more
+// often.
 var escape = regexp.MustCompile(`%(?:25)*([0-9A-Fa-f]{2})|\\+u00([0-9A-Fa-f]{2})|&(?:amp;)*(#?[0-9A-Za-z]{2,8};)|\\+[nrt]`)
 
-// bare returns what text says, without escapes, white space, backslashes and what
-// cannot be seen.
+// bare returns text unescaped, without white space, backslashes and invisible
+// characters.
 func bare(text string) []letter {
 	var letters []letter
 	add := func(said string, from, to int) {

@@ -1,7 +1,7 @@
 // Package gumroad is a goth provider: it lets the users of a Go web application
 // log in with Gumroad.
 //
-// A login takes three steps, which gothic does for an application:
+// A login takes three steps. The package gothic does them for an application:
 //
 //  1. [Provider.BeginAuth] returns a [Session] with the address at Gumroad to
 //     send the user to. The application keeps the session.
@@ -9,9 +9,9 @@
 //     exchanges the authorization code for an access token.
 //  3. [Provider.FetchUser] asks Gumroad who the user is.
 //
-// Errors begin with "gumroad: ". What Gumroad answered is in an [*Error].
-// [ErrAccessDenied] and [ErrUnauthorized] are the two that most applications tell
-// apart. No error holds a token, a code, a verifier or a secret.
+// Errors begin with "gumroad: ". If Gumroad refused something, the error is an
+// [*Error]. Most applications test for [ErrAccessDenied] and [ErrUnauthorized]. No
+// error contains a token, a code, a verifier or a secret.
 package gumroad
 
 import (
@@ -94,23 +94,25 @@ type Provider struct {
 	ClientKey string
 	Secret    string
 
-	// CallbackURL is where Gumroad sends the user back to. It has a scheme and a
-	// host, no fragment, and only ASCII characters. It is exactly one of the
-	// redirect URIs of the application at Gumroad. With any other one the login
-	// ends on an error page of Gumroad's, and the application learns nothing.
+	// CallbackURL is where Gumroad sends the user back to. It must have a scheme
+	// and a host, no fragment, and only ASCII characters. It must be exactly a
+	// redirect URI that is registered for the application. Otherwise Gumroad shows
+	// the user an error page and does not send the user back.
 	CallbackURL string
 
 	// HTTPClient makes the requests to Gumroad. If it is nil,
-	// [http.DefaultClient] does. Only its Transport and its Timeout are used.
+	// [http.DefaultClient] makes them. Only the Transport and the Timeout of the
+	// client are used, not its Jar or its CheckRedirect.
 	//
-	// A redirect could take the secret or a token to another address. The
-	// provider follows none, and a redirect is an error. A Transport that follows
-	// redirects by itself has already sent them on when the provider returns the
-	// error. hashicorp/go-retryablehttp's StandardClient is one: give the
-	// HTTPClient inside it a CheckRedirect that returns [http.ErrUseLastResponse].
+	// The provider does not follow redirects, since one could send the secret or a
+	// token to another address. A redirect is an error. Some Transports follow
+	// redirects by themselves, such as the one in the StandardClient of
+	// hashicorp/go-retryablehttp. The provider returns an error then too, but the
+	// secret has already been sent. Set CheckRedirect of the HTTPClient inside such
+	// a Transport to a function that returns [http.ErrUseLastResponse].
 	HTTPClient *http.Client
 
-	// AuthURL, TokenURL and ProfileURL are the endpoints at Gumroad for the
+	// AuthURL, TokenURL and ProfileURL are Gumroad's endpoints for the
 	// authorization page, for tokens and for the user.
 	AuthURL    string
 	TokenURL   string
@@ -122,9 +124,9 @@ type Provider struct {
 }
 
 // New returns a provider for the application that is registered at Gumroad with
-// this key, secret and callback URL. It asks the user for the given scopes. Without
-// a scope, or with blank ones only, it asks for [ScopeViewProfile], since Gumroad
-// refuses a login without a scope.
+// this key, secret and callback URL. The provider asks the user for the given
+// scopes. If no scope is given, or only blank ones, it asks for [ScopeViewProfile],
+// since Gumroad refuses a login without a scope.
 func New(clientKey, secret, callbackURL string, scopes ...string) *Provider {
 	return NewCustomisedURL(clientKey, secret, callbackURL, defaultAuthURL, defaultTokenURL, defaultProfileURL, scopes...)
 }
@@ -163,8 +165,9 @@ func (p *Provider) SetName(name string) { p.name = name }
 // Debug is a no-op required by [goth.Provider].
 func (p *Provider) Debug(bool) {}
 
-// Client returns HTTPClient. If that is nil it returns [http.DefaultClient], or a
-// copy of it with [RequestTimeout] if it has no time limit.
+// Client returns HTTPClient. If HTTPClient is nil, Client returns
+// [http.DefaultClient]. If that has no Timeout, Client returns a copy of it with
+// [RequestTimeout].
 func (p *Provider) Client() *http.Client {
 	client := goth.HTTPClientWithFallBack(p.HTTPClient)
 	if p.HTTPClient == nil && client.Timeout == 0 {
@@ -176,10 +179,10 @@ func (p *Provider) Client() *http.Client {
 }
 
 // BeginAuth returns a [*Session] with the address at Gumroad to send the user to.
-// The address carries state. The session has a code verifier (RFC 7636), which
-// ties what comes back to this login: keep the session until the callback, and call
-// [Session.Authorize] on it. BeginAuth makes no request. It returns an error for a
-// provider that has no AuthURL.
+// The address contains state. The session has a new code verifier (RFC 7636), so an
+// authorization code is good for this session only. Keep the session until the
+// callback, and call [Session.Authorize] on it. BeginAuth makes no request. It
+// returns an error if the provider has no AuthURL.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 	const beginning = "beginning the login"
 	if err := p.check(beginning); err != nil {
@@ -207,17 +210,18 @@ func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 func (p *Provider) RefreshTokenAvailable() bool { return true }
 
 // RefreshToken exchanges a refresh token for a new access token and a new refresh
-// token. Gumroad revokes the old pair at once. Store the new pair before anything
-// else, and never let two refreshes of one user run at the same time: the later
-// one fails, and its user must log in again.
+// token. Gumroad revokes the old pair at once, so store the new pair before anything
+// else. Never refresh the tokens of one user twice at the same time: one of the two
+// fails.
 //
-// The token has what x/oauth2 would give it: the TokenType, the Expiry and the
-// ExpiresIn if Gumroad ever returns a lifetime, the fields of the answer for
-// Extra, such as "scope", and the old refresh token if the answer has none.
+// The token is what x/oauth2 would return. Extra returns the other fields of the
+// answer, such as "scope" and "created_at". Expiry and ExpiresIn (in seconds) are
+// zero unless Gumroad ever returns a lifetime. If the answer has no refresh token,
+// RefreshToken is the old one.
 //
-// If Gumroad does not accept the refresh token, since it was used or revoked, the
-// error is an [*Error] with the code "invalid_grant". It unwraps to an
-// [*oauth2.RetrieveError]. Take both with [errors.As], not with a type assertion.
+// If the refresh token was used or revoked, the error is an [*Error] with the code
+// "invalid_grant", which unwraps to an [*oauth2.RetrieveError]. Find both with
+// [errors.As], not with a type assertion.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	if err := p.check(refreshing); err != nil {
 		return nil, err
@@ -236,12 +240,13 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	return token.WithExtra(answer), nil
 }
 
-// RevokeToken revokes a token at Gumroad (RFC 7009). It takes an access token or
-// a refresh token, and Gumroad revokes both tokens of the pair. Use it when a user
-// disconnects Gumroad or closes the account, since Gumroad's tokens do not expire.
+// RevokeToken revokes a token at Gumroad (RFC 7009). The token is an access token or
+// a refresh token. Gumroad revokes both tokens of the pair. Call RevokeToken when a
+// user disconnects Gumroad or closes the account, since Gumroad's tokens do not
+// expire.
 //
-// A token that Gumroad does not know is no error. If the client key or the secret
-// is wrong, the error is an [*Error] with the code "unauthorized_client".
+// If Gumroad does not know the token, RevokeToken returns nil. If the client key or
+// the secret is wrong, the error is an [*Error] with the code "unauthorized_client".
 func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	if err := p.check(revoking); err != nil {
 		return err
@@ -288,7 +293,7 @@ func (p *Provider) post(doing string, form url.Values, secrets ...string) *reque
 	return &request{doing: doing, url: p.TokenURL, form: form, secrets: secrets, client: p.HTTPClient, stall: p.stall}
 }
 
-// token asks the token endpoint for a token. It returns the whole answer as well.
+// token asks the token endpoint for a token. It also returns the whole answer.
 func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oauth2.Token, map[string]any, error) {
 	r := p.post(doing, form, secrets...)
 	answer, body, err := r.send(context.Background())
@@ -317,18 +322,18 @@ func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oau
 // tokenText returns the token in this field, or "" if there is none.
 func tokenText(answer map[string]any, field string) (string, error) {
 	text, ok := answer[field].(string)
-	// encoding/json puts U+FFFD for what is not UTF-8.
+	// encoding/json replaces what is not UTF-8 with U+FFFD.
 	if answer[field] != nil && !ok || strings.ContainsRune(text, utf8.RuneError) {
 		return "", fmt.Errorf("an answer whose %s is not a text", field)
 	}
 	return text, nil
 }
 
-// lifetime returns how long an access token is valid, in seconds, or 0 for one
-// that does not expire. As x/oauth2 it takes a number, or a string that is one,
-// and at most 68 years.
+// lifetime returns how long an access token is valid, in seconds. It returns 0 if
+// the token does not expire. Like x/oauth2 it accepts a number or a string that is
+// one, and returns at most 68 years.
 func lifetime(expiresIn []byte) (int64, error) {
-	// null leaves it as it is.
+	// encoding/json leaves it unchanged for null.
 	number := json.Number("0")
 	err := json.Unmarshal(expiresIn, &number)
 	seconds, notWhole := strconv.ParseUint(number.String(), 10, 63)

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// maxAnswer is the most that is read of one answer, in bytes. A seller's answer
-// lists every product: 50,000 of them take 1.5 MB.
+// maxAnswer is the longest answer that is read, in bytes. The user of a seller lists
+// every product: 50,000 products take 1.5 MB.
 const maxAnswer = 2 << 20
 
 // request is one request to Gumroad.
@@ -33,9 +33,9 @@ type request struct {
 	stall   *stall
 }
 
-// send makes the request and returns the JSON object that Gumroad answered, or nil
-// for an empty answer, and the answer itself. It returns an *Error for an answer
-// with a status other than 200, with an error, or with a success that is false.
+// send makes the request. It returns the JSON object that Gumroad answered, which is
+// nil if the answer is empty, and the answer itself. If the status is not 200, or
+// the object has an error or a success that is false, send returns an *Error.
 func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
 	client := goth.HTTPClientWithFallBack(r.client)
 	limit := RequestTimeout
@@ -76,13 +76,13 @@ func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
 	return object, body, nil
 }
 
-// exchange sends the request once and reads the answer. It leaves out the
-// http.Client: a redirect could take the secret or a token to another address, and
-// a cookie could be another user's.
+// exchange sends the request once and reads the answer. It does not use an
+// http.Client, which follows redirects and keeps cookies: a redirect could send the
+// secret or a token to another address, and a cookie could be another user's.
 func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*http.Response, []byte, error) {
 	method, content := http.MethodGet, io.Reader(nil)
 	if r.form != nil {
-		// A reader that net/http can read again.
+		// net/http can read a strings.Reader again.
 		method, content = http.MethodPost, strings.NewReader(r.form.Encode())
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.url, content)
@@ -93,9 +93,9 @@ func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*h
 	req.Header.Set("Cache-Control", "no-store")
 	if r.form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		// This tells net/http to send the request again on a new connection if the
-		// one that it took was closed meanwhile. It is not sent. A code or token
-		// that was used after all is an invalid_grant, which is no worse.
+		// This lets net/http send the request again if the connection was closed
+		// while it was idle. The header itself is not sent. If Gumroad did use the
+		// code or token the first time, it answers invalid_grant, which is no worse.
 		req.Header["Idempotency-Key"] = nil
 	} else {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
@@ -110,7 +110,7 @@ func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*h
 		return nil, nil, &url.Error{Op: method, URL: req.URL.Redacted(), Err: err}
 	}
 	defer resp.Body.Close()
-	// An error page too is read to its end, so that the connection can be used again.
+	// Error pages are read too, so that the connection can be used again.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err == nil && len(body) > maxAnswer {
 		err = fmt.Errorf("an answer of more than %d bytes", maxAnswer)
@@ -126,18 +126,18 @@ func decode(body []byte) (map[string]any, error) {
 	var value any
 	err := json.Unmarshal(body, &value)
 	if _, ok := err.(*json.UnmarshalTypeError); ok {
-		// A number that is too large for a float64, which is nil now.
+		// A number is too large for a float64. It is nil in value.
 		err = nil
 	}
 	if object, ok := value.(map[string]any); ok && err == nil {
 		return object, nil
 	}
-	// The error of encoding/json quotes from the answer.
+	// The error of encoding/json would quote from the answer.
 	return nil, errors.New("an answer that is not one JSON object")
 }
 
-// exact returns a field of a JSON object as it stands there, since a float64 does
-// not keep all digits of a number. path leads to the field.
+// exact returns the field at path in a JSON object, without decoding it. A float64
+// would not keep all digits of a number.
 func exact(body []byte, path ...string) []byte {
 	for _, field := range path {
 		var object map[string]json.RawMessage
@@ -147,18 +147,18 @@ func exact(body []byte, path ...string) []byte {
 	return body
 }
 
-// challenge matches a header WWW-Authenticate of Gumroad's, with the error and
-// its description (RFC 6750).
+// challenge matches Gumroad's header WWW-Authenticate, with its error and
+// error_description (RFC 6750).
 var challenge = regexp.MustCompile(`(?i)(?:^|,\s*)Bearer\b(?:.*\berror="([^"]*)")?(?:.*\berror_description="([^"]*)")?`)
 
-// refused returns the error for an answer that is no success. err says why object
-// is not what the whole body holds.
+// refused returns the error for an answer that is not a success. err is the reason
+// why the body is not a JSON object.
 func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) *Error {
 	code, description := firstText(object, "error"), firstText(object, "error_description", "message")
 	kind := otherBody
 	challenged := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
 	if found := challenge.FindStringSubmatch(challenged); found != nil {
-		// Gumroad itself: nothing in front of it knows of its tokens.
+		// Only Gumroad knows about its tokens, so nothing in front of it answered.
 		kind, code, description = emptyBody, cmp.Or(code, found[1]), cmp.Or(description, found[2])
 	} else if object != nil {
 		kind = objectBody
@@ -168,11 +168,11 @@ func (r *request) refused(resp *http.Response, object map[string]any, body []byt
 	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
 	switch {
 	case e.advice != wait && r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "":
-		// Doorkeeper calls a refresh token invalid if no client comes with it.
+		// Doorkeeper calls a good refresh token invalid if there is no client key.
 		return &Error{StatusCode: e.StatusCode, doing: e.doing, advice: noKey}
 	case r.form.Has("grant_type"):
 		e.cause = &oauth2.RetrieveError{
-			// No more of it: the request has the secret, another header may have it.
+			// Nothing else: the request has the secret, and other headers may.
 			Response: &http.Response{
 				Status:     redact(resp.Status, "", r.secrets),
 				StatusCode: e.StatusCode,
@@ -190,7 +190,7 @@ func (r *request) refused(resp *http.Response, object map[string]any, body []byt
 	return e
 }
 
-// fail returns the error for a request that was not answered, or not well.
+// fail returns the error for a request that got no usable answer.
 func (r *request) fail(err error) error { return fail(r.doing, err, "", r.url, r.secrets) }
 
 // firstText returns the first of the fields that is a string and not blank. It

@@ -11,9 +11,9 @@ import (
 	"github.com/markbates/goth"
 )
 
-// Session is a login with Gumroad from its beginning on, and the tokens once it is
-// done. It is small enough for the cookie that gothic keeps it in. A printed
-// Session shows the tokens and the code verifier.
+// Session is a login in progress. Once the login is complete, it has the tokens. It
+// is small enough for the cookie that gothic keeps it in. A printed Session shows
+// the tokens and the code verifier.
 type Session struct {
 	// AuthURL is where to send the user.
 	AuthURL string
@@ -26,9 +26,9 @@ type Session struct {
 	// ever returns a lifetime, ExpiresAt is the end of it.
 	ExpiresAt time.Time
 
-	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth makes it, and
-	// Authorize drops it. An empty one is not sent, since Gumroad refuses a code
-	// verifier if the login began without one.
+	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth sets it, and
+	// Authorize clears it. Authorize does not send an empty one: Gumroad refuses
+	// a code verifier if the login began without a challenge.
 	CodeVerifier string `json:",omitempty"`
 }
 
@@ -42,16 +42,16 @@ func (s *Session) GetAuthURL() (string, error) {
 }
 
 // Authorize completes a login from the parameters of the callback. It exchanges
-// the authorization code for tokens, puts them into the session, and returns the
-// access token. It drops the code verifier, which is of no more use. A failed
-// Authorize leaves the session as it was. It makes one request, or none for a
-// callback with an error or without a code.
+// the authorization code for tokens, stores them in the session, clears the code
+// verifier, and returns the access token. If it fails, the session does not change.
+// Authorize makes one request. It makes none if the callback has an error or has no
+// code.
 //
-// Call it on the session that [Provider.BeginAuth] returned for this login, or on
-// one that UnmarshalSession read from it. Gumroad refuses every other session,
-// since it has not the right code verifier.
+// Call Authorize on the session that [Provider.BeginAuth] returned for this login,
+// or on a stored copy of it. With any other session Gumroad refuses the exchange,
+// because the code verifier is not the right one.
 //
-// The provider is a [*Provider], or a value of a type that embeds one.
+// The provider must be a [*Provider], or a value of a type that embeds one.
 //
 // If the callback says that the user denied access, the error is an [*Error] that
 // wraps [ErrAccessDenied]. If Gumroad refuses the exchange, it is an [*Error] with
@@ -103,12 +103,12 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 func typeOf(value any) string { return strings.Trim(fmt.Sprintf("%T", value), "<>") }
 
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
-// The object holds the tokens. Store it where only the application can read it, or
-// in the user's own browser.
+// The object contains the tokens. Store it where only the application can read it,
+// or in the user's own browser.
 func (s *Session) Marshal() string {
 	var data strings.Builder
 	encoder := json.NewEncoder(&data)
-	// Not \u0026 for each & of AuthURL.
+	// Otherwise each & in AuthURL becomes \u0026.
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s)
 	return strings.TrimSuffix(data.String(), "\n")
@@ -122,9 +122,9 @@ func (s *Session) String() string { return s.Marshal() }
 func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
 	s := &Session{}
 	err := json.Unmarshal([]byte(data), s)
-	// null is no error for encoding/json.
+	// encoding/json accepts null.
 	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
-		// The cause quotes from the session.
+		// No cause: it would quote from the session.
 		return nil, errors.New("gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again")
 	}
 	return s, nil

@@ -7,23 +7,22 @@ import (
 	"time"
 )
 
-// stall keeps a provider away from a connection whose other end has gone without
-// a word. Over HTTP/2 net/http would go on using it for a quarter of an hour,
-// although every new connection would work. After a request that timed out, the
-// next ones have new connections.
+// stall keeps a provider off connections that died in silence. Over HTTP/2 net/http
+// uses such a connection for a quarter of an hour, although a new one would work.
+// After a request has timed out, the next requests use new connections.
 type stall struct {
 	mu    sync.Mutex
 	last  time.Time       // when a request last timed out
-	stale *http.Transport // the application's, which a request timed out in
-	fresh *http.Transport // the same without its connections
+	stale *http.Transport // the application's, whose connections are not used
+	fresh *http.Transport // a copy of it, with connections of its own
 }
 
-// stallTime is longer than the 90 seconds after which http.DefaultTransport drops
-// a connection that nobody uses.
+// stallTime is longer than the 90 seconds after which http.DefaultTransport closes
+// an idle connection.
 const stallTime = 2 * time.Minute
 
-// transport returns what to send a request through instead of own, and whether
-// the request must ask for a connection of its own.
+// transport returns the transport to use in place of own, and whether the request
+// needs a connection of its own.
 func (s *stall) transport(own http.RoundTripper) (_ http.RoundTripper, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,14 +32,14 @@ func (s *stall) transport(own http.RoundTripper) (_ http.RoundTripper, alone boo
 	return own, time.Since(s.last) < stallTime
 }
 
-// timedOut takes note that a request through own, or through what transport
-// returned for it, timed out.
+// timedOut notes that a request through own timed out, or through the transport used
+// in its place.
 func (s *stall) timedOut(own http.RoundTripper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	// Another type may hide any pool. With Close set, net/http uses the old
-	// connection one last time, and then none twice.
+	// The connections of another type are out of reach. A request with Close set
+	// uses the dead connection for the last time, and the next one a new connection.
 	transport, ok := own.(*http.Transport)
 	if !ok {
 		return
@@ -49,8 +48,8 @@ func (s *stall) timedOut(own http.RoundTripper) {
 		s.fresh.CloseIdleConnections()
 	}
 	s.stale, s.fresh = transport, transport.Clone()
-	// A copy of a transport that found HTTP/2 by itself asks for it in the handshake,
-	// but would not speak it.
+	// If net/http enabled HTTP/2 by itself, the copy offers it to the server, but
+	// does not speak it unless it is told to.
 	if config := s.fresh.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
 		s.fresh.ForceAttemptHTTP2 = true
 	}

@@ -11,31 +11,30 @@ import (
 )
 
 // FetchUser asks Gumroad who the user of this session is. It makes one request, or
-// none if the session has no access token yet. The session is a [*Session], or a
-// value of a type that embeds one.
+// none if the session has no access token yet. The session must be a [*Session], or
+// a value of a type that embeds one.
 //
-// FetchUser returns an error rather than a user without a UserID. The other fields
-// can be empty, as the scopes and the user allow:
+// UserID is never empty. If Gumroad names no user, or one whose id cannot be read,
+// FetchUser returns an error. The other fields can be empty:
 //
 //   - UserID is Gumroad's id, the "unique identifier for the user". It is the
 //     user_id ("alternate user ID, not currently used") only if there is no id.
-//   - Name is the name, or else the username.
-//   - NickName is the username at Gumroad, from the address of the user's page. No
-//     two users have the same one at a time, but a user can change it and another
-//     can take it then, so it does not identify an account.
-//   - Email is what the user typed. Gumroad gives it whether or not the user
-//     confirmed it. Never join accounts by it: anyone can type anyone's.
+//   - Name is the name. If the user has none, it is the username.
+//   - NickName is the username at Gumroad, from the address of the user's page. It
+//     does not identify an account: a user can change the username, and another
+//     user can then take it.
+//   - Email is the address that the user typed, confirmed or not. Anyone can type
+//     anyone's address, so never use it to match accounts.
 //   - Description is the bio.
-//   - AvatarURL is the picture. A user who has none gets Gumroad's default.
-//   - RawData is the whole answer, as encoding/json decodes it. It has the Twitter
-//     handle, for example.
+//   - AvatarURL is the picture. Gumroad has a default picture for users without one.
+//   - RawData is the whole answer, as encoding/json decodes it. The Twitter handle
+//     is only there.
 //
-// The error is an [*Error] that wraps [ErrUnauthorized] if Gumroad no longer
-// accepts the access token. It is another [*Error] if Gumroad answered anything
-// else but success, such as 403 for a token without a scope that grants read access
-// to the user. It is an error of another type if there was no answer within
-// [RequestTimeout], or if the answer has more than 2 MiB or is not what Gumroad
-// documents.
+// If Gumroad no longer accepts the access token, the error is an [*Error] that wraps
+// [ErrUnauthorized]. If Gumroad refuses for another reason, it is another [*Error],
+// such as 403 for a token whose scopes do not grant read access to the user. If
+// there is no answer within [RequestTimeout], or the answer is longer than 2 MiB or
+// is not what Gumroad documents, the error is of another type.
 func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
@@ -82,7 +81,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		RefreshToken: s.RefreshToken,
 		ExpiresAt:    s.ExpiresAt,
 	}
-	// Gumroad puts the id there for a user without a name and a username.
+	// For a user without a name and a username it is the id.
 	if name := firstText(fields, "display_name"); user.Name == "" && name != id && !strings.Contains(name, "@") {
 		user.Name = name
 	}
@@ -93,7 +92,8 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 // one.
 func (s *Session) gumroad() *Session { return s }
 
-// identity returns what tells this user from every other one.
+// identity returns the id of the user, or an error if there is none or it cannot be
+// read.
 func identity(fields map[string]any, body []byte) (string, error) {
 	for _, field := range []string{"id", "user_id"} {
 		switch id := fields[field].(type) {
@@ -101,12 +101,12 @@ func identity(fields map[string]any, body []byte) (string, error) {
 			if id == "" {
 				continue
 			}
-			// Not a blank, nor what a database might cut off.
+			// A database might cut off a blank or a NUL.
 			if !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 				return id, nil
 			}
 		case float64:
-			// Not 1e3 or 1.0: one user could then come with two identities.
+			// With 1e3 and 1.0 as well, one user could have two identities.
 			if number := string(exact(body, "user", field)); strings.Trim(number, digits) == "" {
 				return number, nil
 			}
@@ -116,7 +116,7 @@ func identity(fields map[string]any, body []byte) (string, error) {
 				continue
 			}
 		}
-		// Another field would make another account of the same user.
+		// With the other field, the same user would get a second account.
 		return "", errors.New("a user whose " + field + " cannot be read")
 	}
 	return "", errors.New("a user without an id")
@@ -127,13 +127,13 @@ const (
 	digitsOrLetters = digits + "abcdefghijklmnopqrstuvwxyz"
 )
 
-// username returns the username in the address of a user's page: the subdomain,
-// or in the older form the path. A user who chose none has only the id there,
-// which is no username.
+// username returns the username in the address of a user's page. It is the
+// subdomain, or, in the older form, the path. If the user has no username, the id
+// stands there, and username returns "".
 func username(pageURL string) string {
 	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
 	name, isPage := strings.CutSuffix(address, ".gumroad.com")
-	// A host cannot have the "_" of an older username. Gumroad writes "-" there.
+	// Older usernames can have a "_". Gumroad writes it as "-" in the host.
 	name = strings.ReplaceAll(name, "-", "_")
 	if !isPage {
 		name, isPage = strings.CutPrefix(address, "gumroad.com/")

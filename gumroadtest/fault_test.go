@@ -49,7 +49,7 @@ func TestFaults(t *testing.T) {
 	assert.Len(t, s.Requests(), before+7)
 
 	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_grant"}`})
-	s.Fail(TokenPath, Fault{Status: 400, Body: "error=invalid_client", Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}})
+	s.Fail(TokenPath, Fault{Status: 400, Body: `{"error":"invalid_client"}`, Header: http.Header{"Content-Type": {"text/plain"}}})
 	for _, code := range []string{"invalid_grant", "invalid_client"} {
 		_, err = p.RefreshToken(session.RefreshToken)
 		require.ErrorAs(t, err, &refused)
