@@ -69,7 +69,9 @@ func TestRun(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	browser := &http.Client{Jar: jar}
-	consent := read(t)(browser.PostForm(base+"/auth/gumroad", nil))
+	resp, err := browser.PostForm(base+"/auth/gumroad", nil)
+	consent := read(t)(resp, err)
+	require.Equal(t, strings.TrimPrefix(base, "http://"), resp.Request.URL.Host, "one port is enough")
 	require.Contains(t, consent, "Authorize")
 	require.Contains(t, consent, asked[0].Meaning, "Gumroad and the application say the same")
 
