@@ -638,9 +638,21 @@ func TestHeaders(t *testing.T) {
 		assert.NotContains(t, page.body, "style=")
 	}
 	css := ann.get("/style.css")
+	assert.Equal(t, "max-age=300", css.Header.Get("Cache-Control"))
+	assert.Equal(t, "nosniff", css.Header.Get("X-Content-Type-Options"))
 	assert.Equal(t, "text/css; charset=utf-8", css.Header.Get("Content-Type"))
 	assert.NotContains(t, css.body, "url(", "nothing comes from elsewhere")
 	assert.Equal(t, "image/svg+xml", ann.get("/icon.svg").Header.Get("Content-Type"))
+}
+
+// A page that cannot be made is no blank page.
+func TestPageThatCannotBeMade(t *testing.T) {
+	s := newTestSite(t)
+	recorder := httptest.NewRecorder()
+	s.app.render(recorder, http.StatusOK, "nothing.html", view{})
+	require.Equal(t, http.StatusInternalServerError, recorder.Code)
+	require.Contains(t, recorder.Body.String(), "This page could not be made.")
+	require.Contains(t, s.log.String(), "nothing.html")
 }
 
 func TestProfilePage(t *testing.T) {
@@ -705,7 +717,7 @@ func TestKeepsNoProducts(t *testing.T) {
 
 func TestProfileOfForeignPage(t *testing.T) {
 	s := newTestSite(t)
-	for _, address := range []string{"javascript:alert(1)", "https://evil.example/gumroad.com", "https://evilgumroad.com", "http://ann.gumroad.com", ""} {
+	for _, address := range []string{"javascript:alert(1)", "https://evil.example/gumroad.com", "https://evilgumroad.com", "http://ann.gumroad.com", "https://ann.gumroad.com/%zz", ""} {
 		body, err := json.Marshal(map[string]any{"success": true, "user": map[string]any{"id": "42", "name": "Ann", "url": address}})
 		require.NoError(t, err)
 		s.gumroad.Fail(gumroadtest.UserPath, gumroadtest.Fault{Status: http.StatusOK, Body: string(body)})

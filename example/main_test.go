@@ -197,6 +197,7 @@ func TestStop(t *testing.T) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, "Waiting")
+	require.NoError(t, silent.SetReadDeadline(time.Now().Add(4*time.Second))) // by itself, Shutdown closes it after five
 	_, err = silent.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF, "the silent connection is closed while the request goes on")
 	select {
@@ -207,6 +208,27 @@ func TestStop(t *testing.T) {
 	close(finish)
 	require.Equal(t, "done", <-answers)
 	require.NoError(t, <-ended)
+}
+
+// What keeps the program from serving and from stopping is an error.
+func TestServeFails(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	require.ErrorContains(t, serve(context.Background(), listener, newServer(nil), io.Discard), "serving: ")
+
+	listener, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	finish := make(chan bool)
+	server := newServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		cancel()
+		<-finish
+	}))
+	server.WriteTimeout = time.Millisecond
+	go http.Get("http://" + listener.Addr().String())
+	require.ErrorContains(t, serve(ctx, listener, server, io.Discard), "stopping: ")
+	close(finish)
 }
 
 // Nobody keeps a connection for ever, and a login has the time that it may take.

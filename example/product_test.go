@@ -102,6 +102,15 @@ func TestProductsFail(t *testing.T) {
 	}
 }
 
+func TestProductsOfNowhere(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	s.provider.ProfileURL = "http://[::1/v2/user"
+	require.Equal(t, http.StatusInternalServerError, ann.get("/products").StatusCode)
+	require.Contains(t, s.log.String(), "parse")
+}
+
 func TestProductsWithRevokedToken(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
