@@ -32,6 +32,7 @@ func TestLogIn(t *testing.T) {
 		time.Now().UTC().Format("2 Jan 2006")} {
 		assert.Contains(t, page.body, text)
 	}
+	assert.Contains(t, page.body, `<dt>Logged in</dt><dd><time datetime="`+time.Now().UTC().Format("2006-01-02"))
 	assert.Contains(t, ann.get("/").body, "Hello, <bdi>John Smith</bdi>")
 }
 

@@ -73,6 +73,7 @@ func TestRun(t *testing.T) {
 	consent := read(t)(resp, err)
 	require.Equal(t, strings.TrimPrefix(base, "http://"), resp.Request.URL.Host, "one port is enough")
 	require.Contains(t, consent, "Authorize")
+	require.Contains(t, consent, "<bdi>Example</bdi>")
 	require.Contains(t, consent, asked[0].Meaning, "Gumroad and the application say the same")
 
 	form := url.Values{}
