@@ -86,6 +86,7 @@ func TestRun(t *testing.T) {
 	require.Contains(t, page, `src="data:image/svg`)
 	require.Contains(t, page, "test server")
 	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "There is a new token")
+	require.Contains(t, read(t)(browser.Get(base+"/products")), "Knot of the day")
 	require.Contains(t, read(t)(browser.PostForm(base+"/disconnect", nil)), "You are disconnected")
 	require.Contains(t, read(t)(browser.PostForm(base+"/auth/gumroad", nil)), "Authorize", "Gumroad has no token left")
 }
