@@ -3,6 +3,7 @@ package gumroad
 import (
 	"cmp"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -31,7 +32,8 @@ var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 // An Error from the token endpoint unwraps to an [*oauth2.RetrieveError], for
 // programs that refresh the tokens of several providers. The Response in it has the
 // status, the header Retry-After and an empty body. The Body in it is the first 240
-// characters of the answer, without anything confidential.
+// characters of the answer, without anything confidential. There is no RetrieveError
+// if the provider has no client key, or if the answer was cut off.
 type Error struct {
 	// StatusCode is the HTTP status of the answer. It is zero for a callback.
 	StatusCode int
@@ -77,7 +79,7 @@ func (e *Error) Error() string {
 	if e.advice != "" {
 		text += " (" + e.advice + ")"
 	}
-	return text
+	return noMarkup.Replace(text)
 }
 
 // Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an [*oauth2.RetrieveError],
@@ -90,15 +92,10 @@ var isCode = regexp.MustCompile(`^[a-z_]{1,40}$`).MatchString
 // newError returns an Error without secrets and with the advice that fits.
 func newError(doing string, status int, code, description, body string, secrets []string) *Error {
 	e := &Error{StatusCode: status, Code: code, Description: redact(description, "", secrets), doing: doing}
-	known := false
-	for _, row := range advices {
-		known = known || row.code == code
-		if e.advice == "" && row.fits(e, body) {
-			e.advice, e.cause = row.advice, row.cause
-		}
-	}
+	row := advices[slices.IndexFunc(advices, func(row advice) bool { return row.fits(e, body) })]
+	e.advice, e.cause = row.advice, row.cause
 	// A well-known code is never a secret.
-	if !known {
+	if !slices.ContainsFunc(advices, func(row advice) bool { return row.code == code }) {
 		shown := ""
 		if isCode(code) {
 			shown = code
@@ -210,13 +207,11 @@ func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 // The cause is the first error in the chain of err that contains no secrets, in its
 // own text or further down. A word in shown may look like a token.
 func fail(doing string, err error, advice, shown string, secrets []string) error {
-	var network *net.OpError
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &network) {
+	if isNetwork(err) {
 		// It names hosts and addresses, and quotes nothing from a server.
 		shown = err.Error()
 	}
-	if errors.As(err, &certificate) {
+	if isCertificate(err) {
 		shown = err.Error()
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
@@ -229,6 +224,23 @@ func fail(doing string, err error, advice, shown string, secrets []string) error
 	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (" + advice + ")", cause}
 }
 
+func isNetwork(err error) bool {
+	var operation *net.OpError
+	var name *net.DNSError
+	var address *net.AddrError
+	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &address)
+}
+
+func isCertificate(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	var roots x509.SystemRootsError
+	return errors.As(err, &verification) || errors.As(err, &invalid) || errors.As(err, &host) ||
+		errors.As(err, &authority) || errors.As(err, &roots)
+}
+
 // isClean reports whether neither err nor anything that it wraps has a text that
 // must be hidden.
 func isClean(err error, shown string, secrets []string) bool {
@@ -236,7 +248,7 @@ func isClean(err error, shown string, secrets []string) bool {
 		return true
 	}
 	// A server could make a very long text costly to check.
-	if text := err.Error(); len(text) > maxCause || hide(text, shown, secrets) != text {
+	if text := err.Error(); len(text) > maxCause && shown != text || hide(text, shown, secrets) != text {
 		return false
 	}
 	switch err := err.(type) {

@@ -262,9 +262,12 @@ func TestErrorsHoldNothingConfidential(t *testing.T) {
 		_, err := (&gumroad.Session{CodeVerifier: verifier}).Authorize(answering(t), url.Values{
 			"code":              {code},
 			"error":             {"server_error"},
-			"error_description": {strings.Join([]string{secret, code, verifier, unknownToken}, " ")},
+			"error_description": {strings.Join([]string{secret, "and", code, "and", verifier, "and", unknownToken}, " ")},
 		})
 		assertReadable(t, "completing the login", err)
+		for _, hidden := range []string{secret, code, verifier, unknownToken} {
+			assert.NotContains(t, asError(t, err).Description, hidden)
+		}
 	})
 }
 
@@ -299,6 +302,8 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 		assert.EqualError(t, err, says)
 	}
 	assert.EqualError(t, &gumroad.Error{StatusCode: http.StatusGone, Code: "gone"}, "gumroad: Gumroad answered 410 Gone, gone")
+	assert.EqualError(t, &gumroad.Error{StatusCode: http.StatusGone, Description: "<b>"}, "gumroad: Gumroad answered 410 Gone:  b ")
+	assert.EqualError(t, &gumroad.Error{Code: "access_denied"}, "gumroad: the callback says access_denied")
 }
 
 // Who knows x/oauth2's error finds it, with the answer that caused it.
@@ -442,6 +447,23 @@ func TestSecretInOtherDress(t *testing.T) {
 		}
 	}
 
+	// A short secret too, and a token that nobody knows.
+	for _, said := range []string{"pass-word", "pass&#x2d;word", `pass\u002dword`, `pass\x2dword`, "pass%2dword", "pass-\nword", `pass-\nword`, "pass-\u200bword",
+		"unknown-token-of-33-characters-xy"} {
+		answer, err := json.Marshal(map[string]string{"error_description": "not " + said + "!"})
+		require.NoError(t, err)
+		p := answering(t, text(http.StatusBadRequest, "application/json", string(answer)))
+		p.Secret = "pass-word"
+		_, err = p.RefreshToken(token)
+		assert.Equal(t, "not [hidden]!", asError(t, err).Description, said)
+	}
+	// One that the limit of what is looked at cuts is not shown either.
+	for cut := range 40 {
+		said := strings.Repeat(token+" ", 94)[:4<<10-cut] + unknownToken
+		_, err := answering(t, object(`{"success":false,"message":"`+said+`"}`)).FetchUser(&gumroad.Session{AccessToken: token})
+		assert.NotContains(t, err.Error(), unknownToken[:5])
+	}
+
 	// The longer of two secrets that begin alike is hidden whole.
 	p := answering(t, text(http.StatusBadRequest, "application/json", `{"error_description":"not `+token+`!"}`))
 	p.Secret = token[:20]
@@ -513,6 +535,7 @@ func TestAdvice(t *testing.T) {
 		{status: 500, body: moment, calls: all, says: "500 Internal Server Error " + wait},
 		{status: 503, body: `{"error":"invalid_client"}`, calls: all, says: "503 Service Unavailable, invalid_client " + wait},
 		{status: 599, calls: all, says: "599 " + wait},
+		{status: 600, calls: all, says: "600 " + wait},
 		{status: 400, body: `{"error":"server_error"}`, calls: all, says: "400 Bad Request, server_error " + wait},
 		{status: 400, body: `{"error":"temporarily_unavailable"}`, calls: all, says: "400 Bad Request, temporarily_unavailable " + wait},
 		{status: 200, body: `{"error":"server_error"}`, calls: all, says: "200 OK, server_error " + wait},
@@ -522,7 +545,12 @@ func TestAdvice(t *testing.T) {
 		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{refresh}, says: "400 Bad Request, invalid_grant " + logIn},
 		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{exchange}, says: "400 Bad Request, invalid_grant " + again},
 		{status: 401, header: challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
-		{status: 401, header: "bearer error=invalid_token", calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 401, header: "bearer error=invalid_token", calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token " + logIn},
+		{status: 401, header: "Bearer", body: moment, calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
+		{status: 401, header: `Bearer error_description = "It says \"no\".", Error = "invalid_token", Basic error="other"`, calls: []int{user}, dead: true,
+			says: `401 Unauthorized, invalid_token: It says "no". ` + logIn},
+		{status: 401, header: `Bearer error="invalid_token"`, body: `{"error_description":"From the body."}`, calls: []int{user}, dead: true,
+			says: "401 Unauthorized, invalid_token: From the body. " + logIn},
 		{status: 401, header: "Basic realm=\"a\"\n" + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: `Basic realm="a", ` + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: challenge, body: moment, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
@@ -536,6 +564,12 @@ func TestAdvice(t *testing.T) {
 		{status: 401, body: moment, calls: all, says: "401 Unauthorized " + inFront},
 		{status: 401, header: `Basic realm="proxy"`, calls: all, says: "401 Unauthorized " + inFront},
 		{status: 401, header: `NotBearer error="invalid_token"`, body: moment, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 401, header: `Bearer-Token error="invalid_token"`, body: moment, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 401, header: `Basic realm="x, Bearer y"`, body: moment, calls: all, says: "401 Unauthorized " + inFront},
+		{status: 403, header: challenge, body: moment, calls: []int{user}, says: "403 Forbidden, invalid_token: The access token was revoked " + inFront},
+		{status: 403, header: challenge, calls: []int{user}, says: "403 Forbidden, invalid_token: The access token was revoked " + scope},
+		{status: 403, body: strings.Repeat("x", 3<<20), calls: all, says: "403 Forbidden " + inFront},
+		{status: 403, body: `{"error":"no_access"}`, calls: []int{user}, says: "403 Forbidden, no_access " + setUp},
 		{status: 401, body: `{"error":"no_route"}`, calls: []int{user}, says: "401 Unauthorized, no_route " + inFront},
 		{status: 403, body: moment, calls: all, says: "403 Forbidden " + inFront},
 		{status: 403, body: "error code: 1010", calls: all, says: "403 Forbidden " + inFront},
@@ -580,6 +614,7 @@ func TestAdvice(t *testing.T) {
 		"invalid_scope": "check the scopes that the application asks for", "invalid_request": "check how the provider is set up",
 		"unauthorized_client": "check the client key and the secret", "unsupported_response_type": "check how the provider is set up",
 		"invalid_redirect_uri": "check how the provider is set up", "invalid_code_challenge_method": "check how the provider is set up",
+		"unsupported_response_mode": "check how the provider is set up", "unsupported_grant_type": "check how the provider is set up",
 		"anything_else": "the user may start again",
 	} {
 		_, err := (&gumroad.Session{}).Authorize(answering(t), url.Values{"error": {code}})
@@ -615,10 +650,15 @@ func TestRefusalForWantOfAClientKey(t *testing.T) {
 				}
 			}
 
-			// An outage is no refusal.
-			p := answering(t, text(http.StatusServiceUnavailable, "text/html", page))
+			// An outage is no refusal, whatever it says.
+			p := answering(t, text(http.StatusServiceUnavailable, "application/json", `{"error":"invalid_grant"}`))
 			p.ClientKey = key
-			assert.ErrorContains(t, call.make(p), "503 Service Unavailable (try again later)")
+			err := call.make(p)
+			if i == 1 {
+				assert.ErrorContains(t, err, "503 Service Unavailable, invalid_grant (try again later)")
+			} else {
+				assert.ErrorContains(t, err, "503 Service Unavailable (try again later)")
+			}
 		}
 	}
 }

@@ -49,18 +49,21 @@ func redact(text, shown string, secrets []string) string {
 		text = strings.TrimRight(text[:maxRead], tokenLike)
 	}
 	text = strings.Map(func(r rune) rune {
-		// Some programs write errors into pages without escaping them.
-		if !unicode.IsPrint(r) || r == '<' || r == '>' {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, hide(text, shown, secrets))
+	}, noMarkup.Replace(hide(text, shown, secrets)))
 	runes := []rune(strings.TrimSpace(text))
 	if cut = cut || len(runes) > maxText; cut {
 		return strings.TrimSpace(string(runes[:min(len(runes), maxText)])) + "…"
 	}
 	return string(runes)
 }
+
+// noMarkup takes "<" and ">" out of a text, since some programs write errors into
+// pages without escaping them.
+var noMarkup = strings.NewReplacer("<", " ", ">", " ")
 
 // hide replaces the secrets in text, every piece of them that is longer than
 // maxPiece, and each word that looks like a token and is not in shown.
@@ -74,17 +77,20 @@ func hide(text, shown string, secrets []string) string {
 		}
 	}
 
-	var whole []string
-	for _, secret := range secrets {
-		if len(secret) > maxPiece && len(secret) <= maxSecret {
-			whole = append(whole, plain(bare(secret)))
-		}
-	}
 	said := plain(letters)
-	for i := range max(0, len(said)-maxPiece) {
-		piece := said[i : i+maxPiece+1]
-		if slices.ContainsFunc(whole, func(secret string) bool { return strings.Contains(secret, piece) }) {
-			mark(i, i+maxPiece+1)
+	for _, secret := range secrets {
+		if len(secret) > maxSecret {
+			continue
+		}
+		whole := plain(bare(secret))
+		size := min(len(whole), maxPiece+1)
+		if size < minSecret {
+			continue
+		}
+		for i := range max(0, len(said)-size+1) {
+			if strings.Contains(whole, said[i:i+size]) {
+				mark(i, i+size)
+			}
 		}
 	}
 
@@ -141,7 +147,7 @@ type letter struct {
 
 // escape matches a character that is escaped for a form, JSON or HTML, once or more
 // often.
-var escape = regexp.MustCompile(`%(?:25)*([0-9A-Fa-f]{2})|\\+u00([0-9A-Fa-f]{2})|&(?:amp;)*(#?[0-9A-Za-z]{2,8};)|\\+[nrt]`)
+var escape = regexp.MustCompile(`%(?:25)*([0-9A-Fa-f]{2})|\\+(?:u00|x)([0-9A-Fa-f]{2})|&(?:amp;)*(#?[0-9A-Za-z]{2,8};)|\\+[nrt]`)
 
 // bare returns text unescaped, without white space, backslashes and invisible
 // characters.

@@ -221,7 +221,9 @@ func (p *Provider) RefreshTokenAvailable() bool { return true }
 //
 // If the refresh token was used or revoked, the error is an [*Error] with the code
 // "invalid_grant", which unwraps to an [*oauth2.RetrieveError]. Find both with
-// [errors.As], not with a type assertion.
+// [errors.As], not with a type assertion. If there is no answer within
+// [RequestTimeout], or none that RefreshToken can read, the error is of another type,
+// and Gumroad may have revoked the old pair.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	if err := p.check(refreshing); err != nil {
 		return nil, err
@@ -247,6 +249,8 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 //
 // If Gumroad does not know the token, RevokeToken returns nil. If the client key or
 // the secret is wrong, the error is an [*Error] with the code "unauthorized_client".
+// If ctx ends first, or there is no answer within [RequestTimeout], the error is of
+// another type.
 func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	if err := p.check(revoking); err != nil {
 		return err
@@ -302,7 +306,7 @@ func (p *Provider) token(doing string, form url.Values, secrets ...string) (*oau
 	}
 	token := &oauth2.Token{TokenType: firstText(answer, "token_type")}
 	if token.AccessToken, err = tokenText(answer, "access_token"); err == nil && token.AccessToken == "" {
-		err = errors.New("an answer without an access_token")
+		err = errors.New("the answer has no access_token")
 	}
 	if err == nil {
 		token.RefreshToken, err = tokenText(answer, "refresh_token")
@@ -324,7 +328,7 @@ func tokenText(answer map[string]any, field string) (string, error) {
 	text, ok := answer[field].(string)
 	// encoding/json replaces what is not UTF-8 with U+FFFD.
 	if answer[field] != nil && !ok || strings.ContainsRune(text, utf8.RuneError) {
-		return "", fmt.Errorf("an answer whose %s is not a text", field)
+		return "", fmt.Errorf("the %s in the answer is not a string", field)
 	}
 	return text, nil
 }
@@ -338,7 +342,7 @@ func lifetime(expiresIn []byte) (int64, error) {
 	err := json.Unmarshal(expiresIn, &number)
 	seconds, notWhole := strconv.ParseUint(number.String(), 10, 63)
 	if err != nil || notWhole != nil {
-		return 0, errors.New("an answer whose expires_in is not a number of seconds")
+		return 0, errors.New("the expires_in in the answer is not a number of seconds")
 	}
 	return int64(min(seconds, math.MaxInt32)), nil
 }

@@ -191,6 +191,9 @@ func TestProviderThatNewDidNotMake(t *testing.T) {
 		session, err := p.BeginAuth("state")
 		assert.Nil(t, session)
 		assertReadable(t, "beginning the login", err)
+		session, err = p.UnmarshalSession("{}")
+		assert.Nil(t, session)
+		assertReadable(t, "reading the stored session", err)
 		for _, call := range calls {
 			err := errors.Join(err, call.make(p))
 			if p != nil {
@@ -248,7 +251,6 @@ func TestProviderAndSessionThatAreEmbedded(t *testing.T) {
 		func(p *gumroad.Provider) goth.Provider { return withoutEmail{p} },
 		func(p *gumroad.Provider) goth.Provider { return &withoutEmail{p} },
 		func(p *gumroad.Provider) goth.Provider { return &named{*p, "shop"} },
-		func(p *gumroad.Provider) goth.Provider { return struct{ goth.Provider }{p}.Provider },
 	} {
 		p := embed(answering(t, object(success), object(`{"success":true,"user":{"id":"1","email":"a@example.com"}}`)))
 		begun, err := p.BeginAuth("state")
@@ -260,15 +262,21 @@ func TestProviderAndSessionThatAreEmbedded(t *testing.T) {
 		user, err := p.FetchUser(session)
 		require.NoError(t, err)
 		assert.Equal(t, "1", user.UserID)
-		_, changed := p.(interface {
-			FetchUser(goth.Session) (goth.User, error)
-		})
-		assert.True(t, changed)
+		if _, ok := p.(*named); !ok {
+			assert.Empty(t, user.Email)
+		}
 	}
-	_, err := (&gumroad.Session{}).Authorize(withoutEmail{}, url.Values{"code": {code}})
-	assertReadable(t, "completing the login", err)
-	_, err = answering(t).FetchUser(kept{})
-	assertReadable(t, "fetching the user", err)
+	for _, p := range []goth.Provider{withoutEmail{}, (*withoutEmail)(nil), (*named)(nil), struct {
+		goth.Provider
+		_ <-chan int
+	}{}} {
+		_, err := (&gumroad.Session{}).Authorize(p, url.Values{"code": {code}})
+		assertReadable(t, "completing the login", err)
+	}
+	for _, session := range []goth.Session{kept{}, (*kept)(nil)} {
+		_, err := answering(t).FetchUser(session)
+		assertReadable(t, "fetching the user", err)
+	}
 }
 
 // What cannot be an address is an error when it is needed.
@@ -401,7 +409,7 @@ func TestTokenThatIsNone(t *testing.T) {
 		for _, call := range []int{0, 2} {
 			err := calls[call].make(answering(t, object(body)))
 			assertReadable(t, calls[call].doing, err)
-			assert.ErrorContains(t, err, "no usable answer from Gumroad: an answer", body)
+			assert.ErrorContains(t, err, "no usable answer from Gumroad: the ", body)
 		}
 	}
 }

@@ -49,26 +49,20 @@ func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
 		transport = http.DefaultTransport
 	}
 	resp, body, err := r.exchange(ctx, transport)
-	if timeout := net.Error(nil); err != nil && errors.As(err, &timeout) && timeout.Timeout() {
+	if timeout := net.Error(nil); err != nil && (ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()) {
 		r.stall.timedOut(transport)
 	}
 	if resp == nil {
 		return nil, nil, r.fail(err)
 	}
 	if resp.Request != nil && resp.Request.Response != nil {
-		return nil, nil, fail(r.doing, errors.New("HTTPClient followed a redirect"), "check that its Transport follows none", r.url, r.secrets)
+		err := errors.New("the Transport of HTTPClient followed a redirect")
+		return nil, nil, fail(r.doing, err, "check that its redirects are switched off", r.url, r.secrets)
 	}
-	var object map[string]any
-	unread := err
-	if err == nil {
-		object, err = decode(body)
-	}
+	object, malformed := decode(body)
+	err = cmp.Or(err, malformed)
 	if resp.StatusCode != http.StatusOK || object["error"] != nil || object["success"] == false {
-		refused := r.refused(resp, object, body, err)
-		if unread != nil {
-			refused.advice, refused.cause = wait, r.fail(unread)
-		}
-		return nil, nil, refused
+		return nil, nil, r.refused(resp, object, body, err)
 	}
 	if err != nil {
 		return nil, nil, r.fail(err)
@@ -100,23 +94,31 @@ func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*h
 	} else {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
-	transport, req.Close = r.stall.transport(transport)
+	if scheme := req.URL.Scheme; scheme == "http" || scheme == "https" {
+		transport, req.Close = r.stall.transport(transport)
+	}
 
 	resp, err := transport.RoundTrip(req)
 	if err == nil && (resp == nil || resp.Body == nil || resp.StatusCode == 0) {
 		err = errors.New("the Transport of HTTPClient returned no answer")
 	}
 	if err != nil {
-		return nil, nil, &url.Error{Op: method, URL: req.URL.Redacted(), Err: err}
+		// As an http.Client would wrap it.
+		return nil, nil, &url.Error{Op: method[:1] + strings.ToLower(method[1:]), URL: req.URL.Redacted(), Err: err}
 	}
 	defer resp.Body.Close()
 	// Error pages are read too, so that the connection can be used again.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err == nil && len(body) > maxAnswer {
-		err = fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+		err = errTooLong
 	}
 	return resp, body, err
 }
+
+var errTooLong = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+
+// errNotJSON stands for the errors of encoding/json, which quote from the answer.
+var errNotJSON = errors.New("the answer is not one JSON object")
 
 // decode reads one JSON object and nothing after it, or nothing at all.
 func decode(body []byte) (map[string]any, error) {
@@ -132,8 +134,7 @@ func decode(body []byte) (map[string]any, error) {
 	if object, ok := value.(map[string]any); ok && err == nil {
 		return object, nil
 	}
-	// The error of encoding/json would quote from the answer.
-	return nil, errors.New("an answer that is not one JSON object")
+	return nil, errNotJSON
 }
 
 // exact returns the field at path in a JSON object, without decoding it. A float64
@@ -147,47 +148,83 @@ func exact(body []byte, path ...string) []byte {
 	return body
 }
 
-// challenge matches Gumroad's header WWW-Authenticate, with its error and
-// error_description (RFC 6750).
-var challenge = regexp.MustCompile(`(?i)(?:^|,\s*)Bearer\b(?:.*\berror="([^"]*)")?(?:.*\berror_description="([^"]*)")?`)
+// parameter matches the name of a scheme, or a parameter of it, in the header
+// WWW-Authenticate.
+var parameter = regexp.MustCompile(`([\w-]+)(\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?`)
+
+// challenge returns the parameters that the header WWW-Authenticate has for the
+// scheme Bearer (RFC 6750), or nil if it does not have this scheme.
+func challenge(header string) map[string]string {
+	var bearer map[string]string
+	isBearer := false
+	for _, found := range parameter.FindAllStringSubmatch(header, -1) {
+		name, isParameter, value := found[1], found[2] != "", cmp.Or(found[3], found[4])
+		if !isParameter {
+			isBearer = strings.EqualFold(name, "Bearer")
+		}
+		if isBearer && bearer == nil {
+			bearer = map[string]string{}
+		}
+		if isBearer && isParameter {
+			bearer[strings.ToLower(name)] = strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(value)
+		}
+	}
+	return bearer
+}
 
 // refused returns the error for an answer that is not a success. err is the reason
-// why the body is not a JSON object.
+// why the body is not a whole JSON object.
 func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) *Error {
-	code, description := firstText(object, "error"), firstText(object, "error_description", "message")
+	header := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
+	bearer := challenge(header)
+	code := cmp.Or(firstText(object, "error"), bearer["error"])
+	description := cmp.Or(firstText(object, "error_description", "message"), bearer["error_description"])
 	kind := otherBody
-	challenged := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
-	if found := challenge.FindStringSubmatch(challenged); found != nil {
+	switch {
+	case bearer != nil && resp.StatusCode == http.StatusUnauthorized:
 		// Only Gumroad knows about its tokens, so nothing in front of it answered.
-		kind, code, description = emptyBody, cmp.Or(code, found[1]), cmp.Or(description, found[2])
-	} else if object != nil {
+		kind = emptyBody
+	case object != nil:
 		kind = objectBody
-	} else if err == nil && challenged == "" {
+	case err == nil && (header == "" || bearer != nil):
 		kind = emptyBody
 	}
 	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
-	switch {
-	case e.advice != wait && r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "":
+	if r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "" {
 		// Doorkeeper calls a good refresh token invalid if there is no client key.
-		return &Error{StatusCode: e.StatusCode, doing: e.doing, advice: noKey}
-	case r.form.Has("grant_type"):
-		e.cause = &oauth2.RetrieveError{
-			// Nothing else: the request has the secret, and other headers may.
-			Response: &http.Response{
-				Status:     redact(resp.Status, "", r.secrets),
-				StatusCode: e.StatusCode,
-				Header:     http.Header{},
-				Body:       http.NoBody,
-			},
-			Body:             []byte(redact(string(body), "", r.secrets)),
-			ErrorCode:        e.Code,
-			ErrorDescription: e.Description,
+		e = &Error{StatusCode: e.StatusCode, doing: e.doing, advice: e.advice}
+		if e.advice != wait {
+			e.advice = noKey
 		}
-		if after := resp.Header.Get("Retry-After"); after != "" {
-			e.cause.(*oauth2.RetrieveError).Response.Header.Set("Retry-After", redact(after, "", r.secrets))
-		}
+		return e
+	}
+	if object == nil && err != nil && err != errNotJSON && err != errTooLong {
+		e.advice, e.cause = wait, r.fail(err)
+	} else if r.form.Has("grant_type") {
+		e.cause = r.retrieveError(resp, body, e)
 	}
 	return e
+}
+
+// retrieveError returns the error of x/oauth2 for an answer of the token endpoint.
+// It has nothing else from the answer: the request has the secret, and other headers
+// may.
+func (r *request) retrieveError(resp *http.Response, body []byte, e *Error) error {
+	header := http.Header{}
+	if after := resp.Header.Get("Retry-After"); after != "" {
+		header.Set("Retry-After", redact(after, "", r.secrets))
+	}
+	return &oauth2.RetrieveError{
+		Response: &http.Response{
+			Status:     redact(resp.Status, "", r.secrets),
+			StatusCode: e.StatusCode,
+			Header:     header,
+			Body:       http.NoBody,
+		},
+		Body:             []byte(redact(string(body), "", r.secrets)),
+		ErrorCode:        e.Code,
+		ErrorDescription: e.Description,
+	}
 }
 
 // fail returns the error for a request that got no usable answer.

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -26,6 +27,7 @@ import (
 	"github.com/gumroad/goth-gumroad"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 // success answers every call well.
@@ -327,7 +329,14 @@ func TestConnectionThatDiedInSilenceOfAnotherTransport(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
 		_, p := behindGate(t, true, func(client *http.Client) {
-			client.Transport = transport(client.Transport.RoundTrip)
+			inner := client.Transport
+			client.Transport = transport(func(r *http.Request) (*http.Response, error) {
+				resp, err := inner.RoundTrip(r)
+				if err != nil {
+					err = fmt.Errorf("giving up: %w", err)
+				}
+				return resp, err
+			})
 		}, call.make)
 		p.HTTPClient.Timeout = 50 * time.Millisecond
 		for range 2 {
@@ -395,7 +404,7 @@ func TestTransportThatFollowsRedirects(t *testing.T) {
 			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
 			err := call.make(p)
 			assertReadable(t, call.doing, err)
-			assert.ErrorContains(t, err, "HTTPClient followed a redirect (check that its Transport follows none)")
+			assert.ErrorContains(t, err, "the Transport of HTTPClient followed a redirect (check that its redirects are switched off)")
 
 			// As the doc of HTTPClient has it.
 			p = answering(t, http.RedirectHandler(elsewhere.URL, status))
@@ -471,6 +480,149 @@ func TestErrorPageKeepsTheConnection(t *testing.T) {
 	}
 }
 
+// A canceled request may have been the one that found out.
+func TestConnectionThatDiedInSilenceUnderACanceledRequest(t *testing.T) {
+	t.Parallel()
+	revoke := func(p *gumroad.Provider) error { return p.RevokeToken(context.Background(), accessToken) }
+	_, p := behindGate(t, true, func(*http.Client) {}, revoke)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	assert.ErrorIs(t, p.RevokeToken(ctx, accessToken), context.Canceled)
+	assert.NoError(t, revoke(p))
+}
+
+// A time-out within the answer counts too.
+func TestConnectionThatDiedInTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		var opened atomic.Int64
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if opened.Load() > 1 {
+				object(success)(w, r)
+				return
+			}
+			_, _ = io.WriteString(w, `{"success":`)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}))
+		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				opened.Add(1)
+			}
+		}
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		p := at(server.URL, server.Client())
+		p.HTTPClient.Timeout = 50 * time.Millisecond
+		assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
+		p.HTTPClient.Timeout = patience
+		assert.NoError(t, call.make(p))
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// A transport that speaks another protocol is not replaced.
+func TestProtocolOfTheApplicationsOwn(t *testing.T) {
+	t.Parallel()
+	answer := transport(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
+	own := &http.Transport{}
+	own.RegisterProtocol("unixlike", transport(func(r *http.Request) (*http.Response, error) { return answer(r) }))
+	p := at("unixlike://gumroad", &http.Client{Transport: own, Timeout: time.Millisecond})
+	_, err := p.RefreshToken(refreshToken)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	answer = func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(success))}, nil
+	}
+	p.HTTPClient.Timeout = patience
+	_, err = p.RefreshToken(refreshToken)
+	assert.NoError(t, err)
+}
+
+// closed is a body that knows whether it was closed.
+type closed struct {
+	io.Reader
+	yes bool
+}
+
+func (c *closed) Close() error {
+	c.yes = true
+	return nil
+}
+
+// Every body is closed, as net/http asks for.
+func TestBodyIsClosed(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		for _, answer := range []string{success, "", "<html>", strings.Repeat(" ", 3<<20)} {
+			body := &closed{Reader: strings.NewReader(answer)}
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
+			})}
+			_ = call.make(p)
+			assert.True(t, body.yes)
+		}
+	}
+}
+
+// A password in an endpoint is nobody's business.
+func TestPasswordOfAnEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		p := at("http://user:pass-word-pass-word@127.0.0.1:1", nil)
+		err := call.make(p)
+		assertReadable(t, call.doing, err)
+		assert.NotContains(t, err.Error(), "pass-word")
+	}
+}
+
+// What net/http and crypto say survives however a transport wraps it.
+func TestCausesOfATransport(t *testing.T) {
+	t.Parallel()
+	const host = "a-very-long-hostname-for-a-test-server.internal.example"
+	certificate := certified(t, []string{host}).Leaf
+	for _, cause := range []error{
+		&net.DNSError{Err: "no such host", Name: host}, &net.AddrError{Err: "missing port", Addr: host},
+		x509.UnknownAuthorityError{Cert: certificate}, x509.CertificateInvalidError{Cert: certificate, Reason: x509.Expired},
+		x509.HostnameError{Certificate: certificate, Host: host}, x509.SystemRootsError{}, io.ErrUnexpectedEOF, context.DeadlineExceeded,
+	} {
+		for _, wrapped := range []error{
+			cause, fmt.Errorf("giving up: %w", cause), errors.Join(errors.New("first"), cause),
+			fmt.Errorf("sent %s: %w", secret, cause), fmt.Errorf("twice: %w, %w", io.EOF, cause),
+		} {
+			for _, call := range calls {
+				p := gumroad.New(clientKey, secret, callbackURL)
+				p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, wrapped })}
+				err := call.make(p)
+				assertReadable(t, call.doing, err)
+				assert.True(t, find(err, cause), "%T in %v", cause, err)
+				if strings.Contains(cause.Error(), host) {
+					assert.ErrorContains(t, err, host)
+				}
+				if strings.HasPrefix(fmt.Sprintf("%T", cause), "x509.") {
+					assert.ErrorContains(t, err, "(check that CA certificates are installed")
+				}
+			}
+		}
+	}
+}
+
+// find reports whether the error's chain has cause or, where two cannot be
+// compared, one of its type.
+func find(err, cause error) bool {
+	switch cause.(type) {
+	case x509.HostnameError:
+		return errors.As(err, new(x509.HostnameError))
+	case x509.UnknownAuthorityError:
+		return errors.As(err, new(x509.UnknownAuthorityError))
+	case x509.CertificateInvalidError:
+		return errors.As(err, new(x509.CertificateInvalidError))
+	}
+	return errors.Is(err, cause)
+}
+
 // An answer is a success only with the status 200, whole, and without an error.
 func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
 	t.Parallel()
@@ -486,5 +638,18 @@ func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
 			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.ErrorContains(t, err, "(try again later)")
 		}
+	}
+}
+
+// An error that is whole counts, although the server promised more.
+func TestErrorWithAWrongLength(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		err := call.make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			text(http.StatusBadRequest, "application/json", `{"error":"invalid_grant"}`)(w, r)
+		})))
+		assert.Equal(t, "invalid_grant", asError(t, err).Code)
+		assert.Equal(t, strings.HasSuffix(call.url, "/oauth/token"), errors.As(err, new(*oauth2.RetrieveError)))
 	}
 }

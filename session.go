@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -56,22 +57,21 @@ func (s *Session) GetAuthURL() (string, error) {
 // If the callback says that the user denied access, the error is an [*Error] that
 // wraps [ErrAccessDenied]. If Gumroad refuses the exchange, it is an [*Error] with
 // a code, such as "invalid_grant" for an authorization code that was used, is
-// older than 10 minutes, or belongs to another login.
+// older than 10 minutes, or belongs to another login. If there is no answer within
+// [RequestTimeout], or none that Authorize can read, the error is of another type.
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
-	// A type that embeds *Provider has this method too.
-	found, _ := provider.(interface{ gumroad() *Provider })
-	var p *Provider
-	if found != nil {
-		p = found.gumroad()
-	}
+	p := embedded[Provider](provider)
 	if p == nil {
 		return "", fmt.Errorf("gumroad: %s: the provider is %s, want a *gumroad.Provider that is not nil", completing, typeOf(provider))
 	}
 	if err := p.check(completing); err != nil {
 		return "", err
 	}
-	if s == nil || params == nil {
-		return "", errors.New("gumroad: " + completing + ": there is no session or no callback")
+	if s == nil {
+		return "", errors.New("gumroad: " + completing + ": the session is nil")
+	}
+	if params == nil {
+		return "", errors.New("gumroad: " + completing + ": the callback is nil")
 	}
 	code := params.Get("code")
 	if refusal := params.Get("error"); refusal != "" {
@@ -99,8 +99,18 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 	return s.AccessToken, nil
 }
 
+// embedded returns the *T that value is or embeds, or nil. A type that embeds *T has
+// the method of *T too.
+func embedded[T any](value any) *T {
+	found, ok := value.(interface{ gumroad() *T })
+	if v := reflect.ValueOf(value); !ok || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil
+	}
+	return found.gumroad()
+}
+
 // typeOf returns the name of value's type, or "nil".
-func typeOf(value any) string { return strings.Trim(fmt.Sprintf("%T", value), "<>") }
+func typeOf(value any) string { return strings.TrimSpace(noMarkup.Replace(fmt.Sprintf("%T", value))) }
 
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
 // The object contains the tokens. Store it where only the application can read it,
@@ -120,12 +130,16 @@ func (s *Session) String() string { return s.Marshal() }
 // UnmarshalSession reads a session that [Session.Marshal] wrote. It returns an
 // error for anything but one JSON object with the types of Session's fields.
 func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
+	const reading = "reading the stored session"
+	if err := p.check(reading); err != nil {
+		return nil, err
+	}
 	s := &Session{}
 	err := json.Unmarshal([]byte(data), s)
 	// encoding/json accepts null.
 	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
 		// No cause: it would quote from the session.
-		return nil, errors.New("gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again")
+		return nil, errors.New("gumroad: " + reading + ": it is not the JSON object that Session.Marshal writes; let the user start again")
 	}
 	return s, nil
 }

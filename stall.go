@@ -44,13 +44,17 @@ func (s *stall) timedOut(own http.RoundTripper) {
 	if !ok {
 		return
 	}
+	fresh := transport.Clone()
+	if len(fresh.TLSNextProto) > 0 {
+		return // golang.org/x/net/http2 set it up, and the copy has the same connections
+	}
+	// If net/http enabled HTTP/2 by itself, the copy offers it to the server, but
+	// does not speak it unless it is told to.
+	if config := fresh.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
+		fresh.ForceAttemptHTTP2 = true
+	}
 	if s.fresh != nil {
 		s.fresh.CloseIdleConnections()
 	}
-	s.stale, s.fresh = transport, transport.Clone()
-	// If net/http enabled HTTP/2 by itself, the copy offers it to the server, but
-	// does not speak it unless it is told to.
-	if config := s.fresh.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
-		s.fresh.ForceAttemptHTTP2 = true
-	}
+	s.stale, s.fresh = transport, fresh
 }

@@ -39,19 +39,14 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
 	}
-	// A type that embeds *Session has this method too.
-	found, _ := session.(interface{ gumroad() *Session })
-	var s *Session
-	if found != nil {
-		s = found.gumroad()
-	}
+	s := embedded[Session](session)
 	if s == nil {
 		return goth.User{}, fmt.Errorf("gumroad: %s: the session is %s, want a *gumroad.Session that is not nil", fetching, typeOf(session))
 	}
 	if s.AccessToken == "" {
 		return goth.User{}, errors.New("gumroad: " + fetching + ": the session has no access token; call Authorize first")
 	}
-	if strings.ContainsFunc(s.AccessToken, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if strings.ContainsFunc(s.AccessToken, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return goth.User{}, errors.New("gumroad: " + fetching + ": the access token has a character that cannot be in a header (the user must log in again)")
 	}
 	r := &request{doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, client: p.HTTPClient, stall: p.stall,
@@ -61,7 +56,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		return goth.User{}, err
 	}
 	if answer["success"] != true {
-		return goth.User{}, newError(fetching, http.StatusOK, "", "no success", objectBody, nil)
+		return goth.User{}, &Error{StatusCode: http.StatusOK, doing: fetching, advice: "try again later: the answer does not say success"}
 	}
 	fields, _ := answer["user"].(map[string]any)
 	id, err := identity(fields, body)
@@ -82,7 +77,8 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		ExpiresAt:    s.ExpiresAt,
 	}
 	// For a user without a name and a username it is the id.
-	if name := firstText(fields, "display_name"); user.Name == "" && name != id && !strings.Contains(name, "@") {
+	name := firstText(fields, "display_name")
+	if user.Name == "" && name != id && name != firstText(fields, "user_id") && !strings.Contains(name, "@") {
 		user.Name = name
 	}
 	return user, nil
@@ -117,14 +113,14 @@ func identity(fields map[string]any, body []byte) (string, error) {
 			}
 		}
 		// With the other field, the same user would get a second account.
-		return "", errors.New("a user whose " + field + " cannot be read")
+		return "", errors.New("the user's " + field + " cannot be read")
 	}
-	return "", errors.New("a user without an id")
+	return "", errors.New("the user has no id")
 }
 
 const (
-	digits          = "0123456789"
-	digitsOrLetters = digits + "abcdefghijklmnopqrstuvwxyz"
+	digits  = "0123456789"
+	letters = "abcdefghijklmnopqrstuvwxyz"
 )
 
 // username returns the username in the address of a user's page. It is the
@@ -138,7 +134,7 @@ func username(pageURL string) string {
 	if !isPage {
 		name, isPage = strings.CutPrefix(address, "gumroad.com/")
 	}
-	if !isHTTPS || !isPage || strings.Trim(name, digitsOrLetters+"_") != "" || strings.Trim(name, digits) == "" {
+	if !isHTTPS || !isPage || strings.Trim(name, letters+digits+"_") != "" || !strings.ContainsAny(name, letters) {
 		return ""
 	}
 	return name

@@ -115,6 +115,8 @@ func TestUserFields(t *testing.T) {
 
 		// Neither an id nor an email address is a name.
 		`"display_name":"1"`:                           {},
+		`"user_id":"u","display_name":"u"`:             {},
+		`"user_id":"u","display_name":"v"`:             {Name: "v"},
 		`"name":null,"display_name":"1"`:               {},
 		`"display_name":"jo@example.com"`:              {},
 		`"name":null,"display_name":"jo@example.com"`:  {},
@@ -141,7 +143,9 @@ func TestUserFields(t *testing.T) {
 		`"url":"https://sailor-john.gumroad.com"`:                          {NickName: "sailor_john"},
 		`"url":"https://gumroad.com/sailor_john"`:                          {NickName: "sailor_john"},
 		`"url":"https://gumroad.com/sailor-john"`:                          {},
-		`"url":"https://2-2.gumroad.com"`:                                  {NickName: "2_2"},
+		`"url":"https://2-2.gumroad.com"`:                                  {},
+		`"url":"https://-.gumroad.com"`:                                    {},
+		`"url":"https://2-b.gumroad.com"`:                                  {NickName: "2_b"},
 		`"url":"https://6754923450134.gumroad.com","twitter_handle":"tw"`:  {},
 		`"url":"https://gumroad.com/6754923450134","twitter_handle":"tw"`:  {},
 		`"url":"https://gumroad.com","twitter_handle":"tw"`:                {},
@@ -213,6 +217,7 @@ func TestUserID(t *testing.T) {
 		`"id":[],"user_id":"u"`:               "",
 		`"id":["1"],"user_id":"u"`:            "",
 		`"id":" 675","user_id":"u"`:           "",
+		`"id":"1\u007f","user_id":"u"`:        "",
 		`"id":" ","user_id":"u"`:              "",
 		`"id":"1\u0000","user_id":"u"`:        "",
 		`"id":"\u0000","user_id":"u"`:         "",
@@ -347,11 +352,11 @@ func TestFetchUserBeforeAuthorize(t *testing.T) {
 // net/http refuses such a header. It is not the connection's fault.
 func TestFetchUserWithATokenThatFitsNoHeader(t *testing.T) {
 	t.Parallel()
-	for _, token := range []string{"a\n", "a\r\nb", "\x00", "a\x7f", "\tb"} {
+	for _, token := range []string{"a\n", "a\r\nb", "\x00", "a\x7f"} {
 		_, err := answering(t).FetchUser(&gumroad.Session{AccessToken: token})
 		assert.EqualError(t, err, "gumroad: fetching the user: the access token has a character that cannot be in a header (the user must log in again)")
 	}
-	_, err := answering(t, object(success)).FetchUser(&gumroad.Session{AccessToken: "é 日"})
+	_, err := answering(t, object(success)).FetchUser(&gumroad.Session{AccessToken: "é\t日"})
 	assert.NoError(t, err)
 }
 
