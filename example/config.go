@@ -24,9 +24,6 @@ type config struct {
 	databaseURL   string // "" for memory
 }
 
-// goodSecret says what a SESSION_SECRET must be.
-const goodSecret = `32 random characters or more, such as those that "openssl rand -hex 32" prints`
-
 func readConfig(getenv func(string) string) (cfg config, err error) {
 	for _, name := range []string{"PORT", "BASE_URL", "GUMROAD_KEY", "GUMROAD_SECRET", "SESSION_SECRET", "DATABASE_URL"} {
 		if value := getenv(name); value != strings.TrimSpace(value) {
@@ -43,7 +40,7 @@ func readConfig(getenv func(string) string) (cfg config, err error) {
 	case cfg.sessionSecret == "" && cfg.key == "":
 		cfg.sessionSecret = rand.Text() + rand.Text()
 	case utf8.RuneCountInString(cfg.sessionSecret) < 32:
-		return cfg, errors.New("SESSION_SECRET is not set or too short: set it to " + goodSecret + ", and keep it")
+		return cfg, errors.New(`SESSION_SECRET is not set or too short: set it to 32 random characters or more, such as those that "openssl rand -hex 32" prints, and keep it`)
 	}
 	if cfg.key != "" {
 		cfg.databaseURL = cmp.Or(cfg.databaseURL, "file:gumroad-example.db")
