@@ -337,6 +337,17 @@ func TestDecisionErrors(t *testing.T) {
 	}
 }
 
+// Only a form can name another method.
+func TestMethodInAQuery(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Provider(callbackURL)
+	query := url.Values{"client_id": {s.ClientID}, "redirect_uri": {callbackURL}, "scope": {"view_profile"}, "_method": {"delete"}}.Encode()
+	answer := get(t, s.URL+AuthorizePath+"?"+query)
+	assert.Equal(t, 200, answer.status)
+	assert.Contains(t, answer.body, ">Authorize</button>")
+}
+
 // These cases are known of Doorkeeper, but not in the recordings.
 func TestToken(t *testing.T) {
 	s := NewServer()
