@@ -69,6 +69,7 @@ func TestPageNamesTheUser(t *testing.T) {
 		_, page := authorizationPageOf(t, s, "view_profile")
 		assert.Contains(t, page, `<strong dir="auto">`+test.title+"</strong>")
 		assert.Contains(t, page, `<div class="avatar" aria-hidden="true">`+test.avatar+"</div>")
+		assert.Contains(t, page, "Let <bdi>Test application</bdi> use")
 	}
 }
 
