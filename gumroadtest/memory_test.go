@@ -79,6 +79,8 @@ func TestServerForgetsUsers(t *testing.T) {
 	s.SetUser(User{ID: "one more"})
 	_, err = p.FetchUser(john)
 	assert.ErrorContains(t, err, "The user was not found.")
+	_, body := call(t, http.MethodGet, s.URL+UserPath, john.AccessToken)
+	assert.JSONEq(t, `{"success":false,"message":"The user was not found."}`, body)
 	s.Handle("GET /products", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, found := TokenUser(r)
 		assert.False(t, found)

@@ -85,8 +85,7 @@ const maxForm = 1 << 20
 // does: whatever the method, and for JSON too. The body can be read once more.
 func readForm(r *http.Request) error {
 	if r.Body == nil {
-		r.Form = r.URL.Query()
-		return nil
+		r.Body = http.NoBody
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -135,6 +136,19 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// A request whose body breaks off is refused, and does nothing.
+func TestBrokenBody(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Handle("/a", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") }))
+	request := httptest.NewRequest(http.MethodPost, "/v2/a", iotest.ErrReader(io.ErrUnexpectedEOF))
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, request)
+	assert.Equal(t, 400, answer.Code)
+	assert.Equal(t, "gumroadtest: reading the body: unexpected EOF\n", answer.Body.String())
+	assert.Empty(t, s.Requests())
+}
+
 // Close does not wait for a client that sends less than it announced.
 func TestCloseEndsABodyThatNeverComes(t *testing.T) {
 	s := NewServer()
@@ -199,9 +213,17 @@ func TestCloseEndsAHandlerThatWaits(t *testing.T) {
 		close(waiting)
 		<-r.Context().Done()
 	}))
-	program := httptest.NewServer(s) // the program's own, which stays open
-	defer program.Close()
-	go http.Get(program.URL + "/v2/wait")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// There is no connection, which Close would end too.
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/wait", nil))
+	}()
 	<-waiting
 	s.Close()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the handler still waits")
+	}
 }

@@ -152,16 +152,8 @@ func (s *Server) hasEndpoint(path string) bool {
 // ServeHTTP answers as Gumroad does. With it, a program can serve the server below
 // a path of its own. [http.StripPrefix] must remove what is before the path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	r = r.WithContext(ctx)
-	defer context.AfterFunc(s.closed, func() {
-		cancel()
-		connection := http.NewResponseController(w)
-		connection.SetReadDeadline(time.Unix(1, 0))
-		connection.SetWriteDeadline(time.Unix(1, 0))
-	})()
-
+	r, end := s.untilClosed(w, r)
+	defer end()
 	if err := readForm(r); err != nil {
 		http.Error(w, "gumroadtest: "+err.Error(), http.StatusBadRequest)
 		return
@@ -191,6 +183,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	endpoint.ServeHTTP(w, r)
+}
+
+// untilClosed returns a copy of the request that Close ends. Its context is then
+// done, and reading its body and writing its answer fail. The caller must call end
+// after the answer.
+func (s *Server) untilClosed(w http.ResponseWriter, r *http.Request) (_ *http.Request, end func()) {
+	ctx, cancel := context.WithCancel(r.Context())
+	ended := make(chan struct{})
+	stop := context.AfterFunc(s.closed, func() {
+		defer close(ended)
+		cancel()
+		connection := http.NewResponseController(w)
+		connection.SetReadDeadline(time.Unix(1, 0))
+		connection.SetWriteDeadline(time.Unix(1, 0))
+	})
+	return r.WithContext(ctx), func() {
+		if !stop() {
+			<-ended // w must not be used later
+		}
+		cancel()
+	}
 }
 
 // random returns what Doorkeeper's codes, tokens and credentials look like: 43

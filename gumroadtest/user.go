@@ -149,6 +149,5 @@ const picturePath = "/images/gumroad-default-avatar-5.png"
 var defaultPicture []byte
 
 func servePicture(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "image/png")
 	w.Write(defaultPicture)
 }
