@@ -1,6 +1,7 @@
 package gumroad_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -20,4 +21,27 @@ func TestImports(t *testing.T) {
 		"golang.org/x/oauth2",
 		"golang.org/x/oauth2/internal",
 	}, strings.Fields(string(list)))
+}
+
+// A program that requires this module gets the modules below into its go.sum, and
+// nothing that only the example or a tool needs, such as a database driver.
+func TestModules(t *testing.T) {
+	t.Parallel()
+	sum, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	modules := map[string]bool{}
+	for line := range strings.Lines(string(sum)) {
+		modules[strings.Fields(line)[0]] = true
+	}
+	assert.Equal(t, map[string]bool{
+		"github.com/go-chi/chi/v5":        true,
+		"github.com/google/gofuzz":        true,
+		"github.com/gorilla/mux":          true,
+		"github.com/gorilla/securecookie": true,
+		"github.com/gorilla/sessions":     true,
+		"github.com/markbates/goth":       true,
+		"github.com/stretchr/testify":     true,
+		"go.yaml.in/yaml/v3":              true,
+		"golang.org/x/oauth2":             true,
+	}, modules)
 }

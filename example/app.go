@@ -6,10 +6,11 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
-	"time"
 
+	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/pat"
 	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/markbates/goth"
@@ -19,48 +20,51 @@ import (
 // app is the web application. The login itself is gothic's work.
 type app struct {
 	http.Handler
-	provider *gumroad.Provider
-	base     string // scheme and host, as browsers see them
-	test     bool   // whether the provider logs in at the test server
-	store    store
+	provider    *gumroad.Provider
+	accounts    *accounts
+	sessions    *scs.SessionManager
+	crossOrigin *http.CrossOriginProtection
+	test        bool // whether the provider logs in at the test server
 }
 
 // newApp returns the application that browsers find at base. It sets up goth and
 // gothic, which have one configuration for the whole program.
-func newApp(provider *gumroad.Provider, base, sessionSecret string, test bool) *app {
-	a := &app{provider: provider, base: base, test: test, store: newMemory()}
+func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret string, test bool) (*app, error) {
+	a := &app{provider: provider, accounts: newAccounts(db, provider, secret), sessions: newSessions(db.sessions, base), test: test}
+	// Behind a proxy, the Host may be another one than browsers see.
+	a.crossOrigin = http.NewCrossOriginProtection()
+	if err := a.crossOrigin.AddTrustedOrigin(base.String()); err != nil {
+		return nil, err
+	}
 	goth.UseProviders(provider)
-	gothic.Store = newGothicStore(sessionSecret, a.secure())
+	gothic.Store = newGothicStore(secret, base)
 	// gothic would take the state and the provider from the query if they are
 	// there, and whoever makes a link could choose them.
 	gothic.SetState = func(*http.Request) string { return rand.Text() }
 	gothic.GetProviderName = func(r *http.Request) (string, error) { return providerName(r), nil }
 
-	// Path, since pat's own Get and Post match whatever begins like the path.
 	router := pat.New()
-	get := func(path string, h handler) { router.Path(path).Methods("GET", "HEAD").Handler(a.page(h)) }
-	post := func(path string, h handler) { router.Path(path).Methods("POST").Handler(a.page(h)) }
-	get("/", a.start)
-	post("/auth/{provider}", a.begin)
-	get("/auth/{provider}/callback", a.callback)
-	get("/profile", a.profile)
-	post("/profile/refetch", a.refetch)
-	post("/token/refresh", a.refresh)
-	post("/disconnect", a.disconnect)
-	post("/logout", a.logout)
-	for _, name := range []string{"style.css", "icon.svg"} {
-		router.Path("/"+name).Methods("GET", "HEAD").Handler(serveFile(name))
+	// Path, since pat's own Get and Post match whatever begins like the path.
+	route := func(path string, h http.Handler, methods ...string) {
+		router.Path(path).Methods(methods...).Handler(h)
+		router.Path(path).Handler(a.page(func(w http.ResponseWriter, _ *http.Request, _ login) error {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			return notAllowed
+		}))
 	}
-	nowhere := a.page(func(http.ResponseWriter, *http.Request) error { return notFound })
+	route("/", a.page(a.start), "GET", "HEAD")
+	route("/auth/{provider}", a.page(a.begin), "POST")
+	route("/auth/{provider}/callback", a.page(a.callback), "GET") // no HEAD, which would use the code up
+	route("/profile", a.page(a.profile), "GET", "HEAD")
+	route("/profile/refetch", a.page(a.change(a.accounts.refetch, "/profile?done=fetched")), "POST")
+	route("/products", a.page(a.products), "GET")
+	route("/token/refresh", a.page(a.change(a.accounts.refresh, "/profile?done=refreshed")), "POST")
+	route("/disconnect", a.page(a.disconnect), "POST")
+	route("/logout", a.page(a.logout), "POST")
+	route("/style.css", serveFile("style.css"), "GET", "HEAD")
+	route("/icon.svg", serveFile("icon.svg"), "GET", "HEAD")
+	nowhere := a.page(func(http.ResponseWriter, *http.Request, login) error { return notFound })
 	router.NotFoundHandler = nowhere
-	router.MethodNotAllowedHandler = a.page(func(w http.ResponseWriter, r *http.Request) error {
-		allowed := "GET, HEAD"
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			allowed = "POST"
-		}
-		w.Header().Set("Allow", allowed)
-		return notAllowed
-	})
 	a.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// pat would redirect to the path without the dots and slashes too many,
 		// unescaped: browsers take "/\host" for the address of another host.
@@ -70,10 +74,37 @@ func newApp(provider *gumroad.Provider, base, sessionSecret string, test bool) *
 		}
 		router.ServeHTTP(w, r)
 	})
-	return a
+	return a, nil
 }
 
-func (a *app) secure() bool { return strings.HasPrefix(a.base, "https://") }
+// handler answers a request, or returns the error to answer with. Who is the login
+// of the browser's session.
+type handler func(w http.ResponseWriter, r *http.Request, who login) error
+
+// page makes an http.Handler of h, with what every page needs.
+func (a *app) page(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		// Browsers apply form-action to the redirect after the form as well.
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; "+
+			"form-action 'self' https://gumroad.com https://*.gumroad.com; base-uri 'none'; frame-ancestors 'none'")
+		// Not no-referrer, which would take the Origin from our own forms.
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("X-Content-Type-Options", "nosniff")
+
+		err := error(foreign)
+		if a.crossOrigin.Check(r) == nil {
+			var ctx context.Context
+			if ctx, err = a.loadSession(r); err == nil {
+				err = h(w, r.WithContext(ctx), a.who(ctx))
+			}
+		}
+		if err != nil {
+			a.fail(w, err)
+		}
+	})
+}
 
 // providerName returns the provider in the path. pat adds it to the query, after
 // what a link may have there, and a link may have more there than can be read.
@@ -86,21 +117,23 @@ func providerName(r *http.Request) string {
 }
 
 // start shows the page with the button.
-func (a *app) start(w http.ResponseWriter, r *http.Request) error {
-	l, err := a.store.Login(r.Context(), a.loginID(r))
-	if err != nil && !errors.Is(err, errNoLogin) {
-		return err
-	}
-	v := view{Title: "Log in with Gumroad", Scopes: asked, Profile: profileOf(l)}
-	if v.Profile == nil {
+func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
+	acc, err := a.accounts.find(r.Context(), who)
+	v := view{Title: "Log in with Gumroad", Scopes: asked}
+	switch {
+	case err == nil:
+		v.Account = &acc
+	case errors.Is(err, errNotLoggedIn):
 		v.Notice = farewells[r.URL.Query().Get("done")]
+	default:
+		return err
 	}
 	a.render(w, http.StatusOK, "start.html", v)
 	return nil
 }
 
 // begin sends the user to Gumroad.
-func (a *app) begin(w http.ResponseWriter, r *http.Request) error {
+func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
 	if _, err := goth.GetProvider(providerName(r)); err != nil {
 		return notFound
 	}
@@ -115,13 +148,19 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request) error {
 }
 
 // callback is where Gumroad sends the user back to.
-func (a *app) callback(w http.ResponseWriter, r *http.Request) error {
+func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error {
 	name := providerName(r)
 	if _, err := goth.GetProvider(name); err != nil {
 		return notFound
 	}
-	if _, err := gothic.GetFromSession(name, r); err != nil {
-		return a.loginOver(r)
+	stored, err := gothic.GetFromSession(name, r)
+	if err != nil {
+		return a.loginOver(r.Context(), who)
+	}
+	// gothic deletes the login at every callback, also at one that belongs to
+	// another login. Such a callback must leave this one alone.
+	if a.state(stored) != gothic.GetState(r) {
+		return mixedUp
 	}
 	user, err := gothic.CompleteUserAuth(w, r)
 	// gothic stores the session, with the tokens, before it deletes it. Only the
@@ -137,148 +176,95 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) error {
 	// There is a new pair of tokens, so from here on it goes to the end, even if
 	// the browser goes away.
 	ctx := context.WithoutCancel(r.Context())
-	// Always a new id: one that somebody knew before is good for nothing.
-	if err := a.store.LogOut(ctx, a.loginID(r)); err != nil {
+	if who, err = a.accounts.logIn(ctx, user); err != nil {
 		return err
 	}
-	id, before, err := a.store.LogIn(ctx, newAccount(user))
-	if err != nil {
+	if err := a.beginSession(ctx, w, who); err != nil {
 		return err
 	}
-	// Gumroad's tokens do not expire, so none is left behind on purpose.
-	if before.User.AccessToken != "" {
-		if err := a.provider.RevokeToken(ctx, before.User.AccessToken); err != nil {
-			log.Print(err)
-		}
-	}
-	a.setLoginID(w, id)
 	http.Redirect(w, r, "/profile", http.StatusSeeOther)
 	return nil
 }
 
+// state returns the state that a login was begun with, or "".
+func (a *app) state(stored string) string {
+	session, err := a.provider.UnmarshalSession(stored)
+	if err != nil {
+		return ""
+	}
+	address, _ := session.GetAuthURL()
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("state")
+}
+
 // profile shows who is logged in.
-func (a *app) profile(w http.ResponseWriter, r *http.Request) error {
-	l, err := a.store.Login(r.Context(), a.loginID(r))
+func (a *app) profile(w http.ResponseWriter, r *http.Request, who login) error {
+	acc, err := a.accounts.find(r.Context(), who)
 	if err != nil {
 		return err
 	}
-	profile := profileOf(l)
 	a.render(w, http.StatusOK, "profile.html", view{
-		Title:   profile.Title(),
-		Notice:  notices[r.URL.Query().Get("done")],
-		Scopes:  asked,
-		Profile: profile,
-	})
+		Title: acc.Title(), Notice: notices[r.URL.Query().Get("done")], Scopes: asked, Account: &acc, Began: who.Began})
 	return nil
 }
 
-// refetch asks Gumroad again who the user is.
-func (a *app) refetch(w http.ResponseWriter, r *http.Request) error {
-	err := a.store.Update(r.Context(), a.loginID(r), func(kept *account) error {
-		user, err := a.provider.FetchUser(&gumroad.Session{
-			AccessToken:  kept.User.AccessToken,
-			RefreshToken: kept.User.RefreshToken,
-			ExpiresAt:    kept.User.ExpiresAt,
-		})
-		if err != nil {
-			return err
+// products shows what the user sells, as an example of a call of Gumroad's API.
+func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error {
+	var page productPage
+	key := r.URL.Query().Get("page_key")
+	err := a.accounts.use(r.Context(), who, func(accessToken string) (err error) {
+		page, err = fetchProducts(r.Context(), a.provider, accessToken, key)
+		return err
+	})
+	if refused := (*gumroad.Error)(nil); key != "" && errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
+		return notFound
+	}
+	if err != nil {
+		return a.tokenProblem(w, r, err)
+	}
+	a.render(w, http.StatusOK, "products.html", view{Title: "Your products", Products: &page})
+	return nil
+}
+
+// change makes a handler of one that changes what is kept of the user, and of the
+// address to go to then.
+func (a *app) change(do func(context.Context, login) error, next string) handler {
+	return func(w http.ResponseWriter, r *http.Request, who login) error {
+		if err := do(r.Context(), who); err != nil {
+			return a.tokenProblem(w, r, err)
 		}
-		if user.UserID != kept.User.UserID {
-			return errors.New("fetching the profile again: it is another user's")
-		}
-		refreshed := kept.Refreshed
-		*kept = newAccount(user)
-		kept.Refreshed = refreshed
+		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
-	})
-	if err != nil {
-		return a.tokenProblem(w, r, err)
 	}
-	http.Redirect(w, r, "/profile?done=fetched", http.StatusSeeOther)
-	return nil
 }
 
-// refresh exchanges the tokens for new ones.
-func (a *app) refresh(w http.ResponseWriter, r *http.Request) error {
-	err := a.store.Update(r.Context(), a.loginID(r), func(kept *account) error {
-		token, err := a.provider.RefreshToken(kept.User.RefreshToken)
-		if err == nil {
-			kept.User.AccessToken, kept.User.RefreshToken = token.AccessToken, token.RefreshToken
-			kept.User.ExpiresAt, kept.Refreshed = token.Expiry, time.Now()
-		}
-		return err
-	})
-	if err != nil {
+// disconnect has Gumroad revoke the tokens, and logs the user out everywhere only
+// then.
+func (a *app) disconnect(w http.ResponseWriter, r *http.Request, who login) error {
+	err := a.accounts.disconnect(r.Context(), who)
+	if errors.Is(err, errNotLoggedIn) || errors.Is(err, errUnreadable) {
 		return a.tokenProblem(w, r, err)
-	}
-	http.Redirect(w, r, "/profile?done=refreshed", http.StatusSeeOther)
-	return nil
-}
-
-// disconnect has Gumroad revoke the tokens, and logs the user out only then: as
-// long as Gumroad has not confirmed it, the user must be able to try again.
-func (a *app) disconnect(w http.ResponseWriter, r *http.Request) error {
-	err := a.store.Forget(r.Context(), a.loginID(r), func(kept account) error {
-		return a.provider.RevokeToken(r.Context(), kept.User.AccessToken)
-	})
-	if errors.Is(err, errNoLogin) {
-		return err
 	}
 	if err != nil {
 		log.Print(err)
 		return notRevoked
 	}
-	a.setLoginID(w, "")
+	if err := a.endSession(r.Context(), w); err != nil {
+		return err
+	}
 	http.Redirect(w, r, "/?done=disconnected", http.StatusSeeOther)
 	return nil
 }
 
 // logout ends the login in this browser. What the user allowed at Gumroad stays
 // allowed.
-func (a *app) logout(w http.ResponseWriter, r *http.Request) error {
-	if err := a.logOut(w, r); err != nil {
+func (a *app) logout(w http.ResponseWriter, r *http.Request, _ login) error {
+	if err := a.endSession(r.Context(), w); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/?done=loggedout", http.StatusSeeOther)
 	return nil
-}
-
-// cookieName is the name of the cookie with the login's id.
-func (a *app) cookieName() string {
-	if a.secure() {
-		return hostPrefix + "session"
-	}
-	return "session"
-}
-
-// loginID returns the id that the browser sent, or "".
-func (a *app) loginID(r *http.Request) string {
-	cookie, err := r.Cookie(a.cookieName())
-	if err != nil {
-		return ""
-	}
-	return cookie.Value
-}
-
-// setLoginID gives the browser an id to keep, or takes it away if it is "".
-func (a *app) setLoginID(w http.ResponseWriter, id string) {
-	cookie := &http.Cookie{
-		Name:     a.cookieName(),
-		Value:    id,
-		Path:     "/",
-		MaxAge:   int(loginTime.Seconds()),
-		HttpOnly: true,
-		Secure:   a.secure(),
-		SameSite: http.SameSiteLaxMode,
-	}
-	if id == "" {
-		cookie.MaxAge = -1
-	}
-	http.SetCookie(w, cookie)
-}
-
-// logOut ends the login in this browser.
-func (a *app) logOut(w http.ResponseWriter, r *http.Request) error {
-	a.setLoginID(w, "")
-	return a.store.LogOut(r.Context(), a.loginID(r))
 }

@@ -1,5 +1,5 @@
 // Command example is a web application that people log in to with Gumroad. It is
-// meant to be read and copied; README.md has the walk through its pages.
+// meant to be read and copied. README.md describes its pages and its settings.
 //
 //	go run ./example
 //
@@ -10,9 +10,6 @@ package main
 import (
 	"cmp"
 	"context"
-	_ "embed"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,8 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,17 +44,52 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("listening on port %s: %w; set PORT to a free port", cfg.port, err)
 	}
-	base := cfg.baseURL
-	if base == "" {
-		base = origin("http", listener.Addr().String())
+	defer listener.Close()
+	db, err := openDatabase(ctx, cfg.databaseURL)
+	if err != nil {
+		return err
 	}
-	handler, end := newSite(cfg, base)
-	defer end()
+	defer db.Close()
+	base, err := url.Parse(cmp.Or(cfg.baseURL, "http://"+listener.Addr().String()))
+	if err != nil {
+		return err
+	}
+	callback := base.String() + "/auth/gumroad/callback"
+	mux := http.NewServeMux()
+	var provider *gumroad.Provider
+	if cfg.key != "" {
+		provider = gumroad.New(cfg.key, cfg.secret, callback, gumroad.ScopeViewProfile)
+	} else {
+		test := newTestGumroad()
+		defer test.Close()
+		// The browser finds the test server at the application's own address, so
+		// that one port is enough.
+		mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
+		provider = test.Provider(callback)
+		provider.AuthURL = base.String() + "/gumroad" + gumroadtest.AuthorizePath
+	}
+	app, err := newApp(provider, db, base, cfg.sessionSecret, cfg.key == "")
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", app)
+	var handler http.Handler = mux
 	if cfg.baseURL == "" {
-		handler = onlyAt(base, handler)
+		handler = onlyAt(base, mux)
 	}
 
-	server := &http.Server{
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	fmt.Fprintf(stdout, "Listening on port %s. Open %s in a browser. Ctrl-C stops it.\n", port, base)
+	if cfg.key == "" {
+		fmt.Fprintln(stdout, "Users log in at a test server inside this program, which forgets everything when it stops.")
+	} else {
+		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", provider.AuthURL, callback)
+	}
+	return serve(ctx, listener, newServer(handler), stdout)
+}
+
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -66,8 +97,19 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 		WriteTimeout: 3*gumroad.RequestTimeout + 10*time.Second,
 		IdleTimeout:  2 * time.Minute,
 	}
-	fmt.Fprintf(stdout, "Open %s in a browser. Ctrl-C ends it.\n", base)
+}
 
+// serve answers until ctx is done. Then it waits for the requests that are under
+// way: whoever is in the middle of a login still gets an answer.
+func serve(ctx context.Context, listener net.Listener, server *http.Server, stdout io.Writer) error {
+	var silent sync.Map // the connections on which no request has come yet
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			silent.Store(conn, nil)
+		} else {
+			silent.Delete(conn)
+		}
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -75,7 +117,14 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	// Whoever is in the middle of a login gets an answer still.
+	fmt.Fprintln(stdout, "Stopping. Waiting for the requests that are under way. Ctrl-C again stops it at once.")
+	// Shutdown would wait five seconds for these.
+	server.RegisterOnShutdown(func() {
+		silent.Range(func(conn, _ any) bool {
+			conn.(net.Conn).Close()
+			return true
+		})
+	})
 	patience, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
@@ -84,86 +133,16 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	return nil
 }
 
-// config is what the environment says.
-type config struct {
-	port          string
-	listen        string
-	baseURL       string // where browsers find the application, "" for where it listens
-	key, secret   string // of the application at Gumroad, "" for the test server
-	sessionSecret string
-}
-
-func readConfig(getenv func(string) string) (config, error) {
-	cfg := config{
-		port:          cmp.Or(getenv("PORT"), "3000"),
-		key:           getenv("GUMROAD_KEY"),
-		secret:        getenv("GUMROAD_SECRET"),
-		sessionSecret: getenv("SESSION_SECRET"),
-	}
-	switch {
-	case cfg.key != "" && cfg.secret == "":
-		return cfg, errors.New("GUMROAD_KEY is set but GUMROAD_SECRET is not: set both to log in at Gumroad, or neither to log in at the test server")
-	case cfg.key == "" && cfg.secret != "":
-		return cfg, errors.New("GUMROAD_SECRET is set but GUMROAD_KEY is not: set both to log in at Gumroad, or neither to log in at the test server")
-	}
-	if _, err := strconv.ParseUint(cfg.port, 10, 16); err != nil {
-		return cfg, fmt.Errorf("PORT is %q: want a number from 0 to 65535", cfg.port)
-	}
-	cfg.listen = "127.0.0.1:" + cfg.port
-	if given := getenv("BASE_URL"); given != "" {
-		u, err := url.Parse(given)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
-			(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || !goodPort(u) {
-			return cfg, fmt.Errorf("BASE_URL is %q: want only a scheme and a host, such as https://login.example.com", given)
+// onlyAt has browsers come to base, where the callback and the cookies are, and
+// not to another name of the same address.
+func onlyAt(base *url.URL, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == base.Host {
+			next.ServeHTTP(w, r)
+			return
 		}
-		cfg.baseURL = origin(u.Scheme, u.Host)
-		cfg.listen = ":" + cfg.port
-	}
-	return cfg, nil
+		// A request line can be such that its text after our host names another host.
+		there := url.URL{Scheme: base.Scheme, Host: base.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, there.String(), http.StatusTemporaryRedirect)
+	})
 }
-
-// goodPort reports whether the address has a port that there is, or none.
-func goodPort(u *url.URL) bool {
-	_, err := strconv.ParseUint(u.Port(), 10, 16)
-	return err == nil || (u.Port() == "" && !strings.HasSuffix(u.Host, ":"))
-}
-
-// origin returns scheme and host as browsers write them.
-func origin(scheme, host string) string {
-	if scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	} else {
-		host = strings.TrimSuffix(host, ":80")
-	}
-	return scheme + "://" + strings.ToLower(host)
-}
-
-// newSite returns the application at base, and what to call when it is not
-// needed any more.
-func newSite(cfg config, base string) (http.Handler, func()) {
-	callback := base + "/auth/gumroad/callback"
-	if cfg.key != "" {
-		provider := gumroad.New(cfg.key, cfg.secret, callback, gumroad.ScopeViewProfile)
-		return newApp(provider, base, cfg.sessionSecret, false), func() {}
-	}
-
-	// The browser finds the test server at the application's own address, so
-	// that one port is enough.
-	test := gumroadtest.NewServer()
-	test.SetApplication(gumroadtest.Application{Name: "Example", RedirectURIs: []string{callback}, Confidential: true})
-	user := test.User()
-	user.Picture = "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(sailor)
-	test.SetUser(user)
-	provider := gumroad.NewCustomisedURL(test.ClientID, test.ClientSecret, callback,
-		base+"/gumroad"+gumroadtest.AuthorizePath, test.URL+gumroadtest.TokenPath, test.URL+gumroadtest.UserPath,
-		gumroad.ScopeViewProfile)
-	mux := http.NewServeMux()
-	mux.Handle("/", newApp(provider, base, cfg.sessionSecret, true))
-	mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
-	return mux, test.Close
-}
-
-// sailor is a picture for the user of the test server, whose own is nowhere.
-//
-//go:embed sailor.svg
-var sailor []byte

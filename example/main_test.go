@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,67 +12,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func env(vars map[string]string) func(string) string {
-	return func(name string) string { return vars[name] }
-}
-
-func TestConfigErrors(t *testing.T) {
-	for name, test := range map[string]struct {
-		vars map[string]string
-		says []string
-	}{
-		"only the key":            {map[string]string{"GUMROAD_KEY": "k"}, []string{"GUMROAD_KEY is set but GUMROAD_SECRET is not"}},
-		"only the secret":         {map[string]string{"GUMROAD_SECRET": "hush"}, []string{"GUMROAD_SECRET is set but GUMROAD_KEY is not"}},
-		"a port by name":          {map[string]string{"PORT": "http"}, []string{"PORT", `"http"`}},
-		"a port beyond the last":  {map[string]string{"PORT": "65536"}, []string{"PORT", `"65536"`}},
-		"an address without http": {map[string]string{"BASE_URL": "example.com"}, []string{"BASE_URL", "https://login.example.com"}},
-		"an address with a path":  {map[string]string{"BASE_URL": "https://example.com/app"}, []string{"BASE_URL"}},
-		"an address with a query": {map[string]string{"BASE_URL": "https://example.com?x=1"}, []string{"BASE_URL"}},
-		"a port of nowhere":       {map[string]string{"BASE_URL": "https://example.com:65536"}, []string{"BASE_URL"}},
-		"a port left out":         {map[string]string{"BASE_URL": "https://example.com:"}, []string{"BASE_URL"}},
-		"an address of nowhere":   {map[string]string{"BASE_URL": "https://:3000"}, []string{"BASE_URL"}},
-		"another scheme":          {map[string]string{"BASE_URL": "ftp://example.com"}, []string{"BASE_URL"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := run(context.Background(), env(test.vars), io.Discard)
-			require.Error(t, err)
-			for _, text := range test.says {
-				assert.Contains(t, err.Error(), text)
-			}
-			assert.NotContains(t, err.Error(), "hush")
-		})
-	}
-}
-
-func TestConfig(t *testing.T) {
-	for name, test := range map[string]struct {
-		vars            map[string]string
-		listen, baseURL string
-	}{
-		"nothing set":  {nil, "127.0.0.1:3000", ""},
-		"a port":       {map[string]string{"PORT": "8080"}, "127.0.0.1:8080", ""},
-		"default port": {map[string]string{"BASE_URL": "https://Example.com:443"}, ":3000", "https://example.com"},
-		"another port": {map[string]string{"BASE_URL": "http://example.com:443"}, ":3000", "http://example.com:443"},
-		"an address":   {map[string]string{"BASE_URL": "https://example.com/", "PORT": "80"}, ":80", "https://example.com"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg, err := readConfig(env(test.vars))
-			require.NoError(t, err)
-			require.Equal(t, test.listen, cfg.listen)
-			require.Equal(t, test.baseURL, cfg.baseURL)
-		})
-	}
-}
-
-func TestOrigin(t *testing.T) {
-	require.Equal(t, "http://127.0.0.1", origin("http", "127.0.0.1:80"))
-	require.Equal(t, "http://127.0.0.1:3000", origin("http", "127.0.0.1:3000"))
-}
 
 func TestBusyPort(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,8 +30,11 @@ func TestBusyPort(t *testing.T) {
 	require.ErrorContains(t, err, "set PORT")
 }
 
-// start runs the program and returns the address that it says to open.
-func start(t *testing.T, vars map[string]string) string {
+// program is one that runs.
+type program struct{ base, says string }
+
+// start runs the program until the test is over.
+func start(t *testing.T, vars map[string]string) program {
 	captureLog(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()
@@ -94,25 +43,38 @@ func start(t *testing.T, vars map[string]string) string {
 		ended <- run(ctx, env(vars), in)
 		in.Close()
 	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
 	require.NoError(t, err)
+	require.Regexp(t, `^Listening on port \d+\. Open http\S+ in a browser\. Ctrl-C stops it\.\n$`, first)
+	says, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	if vars["GUMROAD_KEY"] != "" {
+		redirectURI, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		says += redirectURI
+	}
 	t.Cleanup(func() {
 		cancel()
-		more, _ := io.ReadAll(out)
-		assert.Empty(t, string(more), "it prints one line")
+		more, _ := io.ReadAll(lines)
+		assert.Equal(t, "Stopping. Waiting for the requests that are under way. Ctrl-C again stops it at once.\n", string(more))
 		assert.NoError(t, <-ended)
 	})
-	return regexp.MustCompile(`http://\S+`).FindString(line)
+	return program{regexp.MustCompile(`https?://\S+`).FindString(first), says}
 }
 
 // With nothing set, a person can log in with no other program running.
 func TestRun(t *testing.T) {
-	base := start(t, map[string]string{"PORT": "0"})
+	base := start(t, map[string]string{"PORT": "0"}).base
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	browser := &http.Client{Jar: jar}
-	consent := read(t)(browser.PostForm(base+"/auth/gumroad", nil))
+	resp, err := browser.PostForm(base+"/auth/gumroad", nil)
+	consent := read(t)(resp, err)
+	require.Equal(t, strings.TrimPrefix(base, "http://"), resp.Request.URL.Host, "one port is enough")
 	require.Contains(t, consent, "Authorize")
+	require.Contains(t, consent, "<bdi>Example</bdi>")
+	require.Contains(t, consent, asked[0].Meaning, "Gumroad and the application say the same")
 
 	form := url.Values{}
 	for _, field := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(consent, -1) {
@@ -124,6 +86,7 @@ func TestRun(t *testing.T) {
 	require.Contains(t, page, `src="data:image/svg`)
 	require.Contains(t, page, "test server")
 	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "There is a new token")
+	require.Contains(t, read(t)(browser.Get(base+"/products")), "Knot of the day")
 	require.Contains(t, read(t)(browser.PostForm(base+"/disconnect", nil)), "You are disconnected")
 	require.Contains(t, read(t)(browser.PostForm(base+"/auth/gumroad", nil)), "Authorize", "Gumroad has no token left")
 }
@@ -139,7 +102,7 @@ func read(t *testing.T) func(*http.Response, error) string {
 }
 
 func TestOtherHostName(t *testing.T) {
-	base := start(t, map[string]string{"PORT": "0"})
+	base := start(t, map[string]string{"PORT": "0"}).base
 	noRedirect := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequest(http.MethodGet, base+"/profile?done=fetched", nil)
 	require.NoError(t, err)
@@ -151,8 +114,38 @@ func TestOtherHostName(t *testing.T) {
 	require.Equal(t, base+"/profile?done=fetched", resp.Header.Get("Location"))
 }
 
+// The text after the host in a redirect must not make it another host.
+func TestOddRequestLines(t *testing.T) {
+	base := start(t, map[string]string{"PORT": "0"}).base
+	host := strings.TrimPrefix(base, "http://")
+	for _, target := range []string{"foo:@evil.example/x", "*", "//evil.example/x", "http://evil.example/x", `/\evil.example/x`, ":x", "@evil.example"} {
+		for _, name := range []string{"localhost", host} {
+			conn, err := net.Dial("tcp", host)
+			require.NoError(t, err)
+			_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, name)
+			require.NoError(t, err)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			conn.Close()
+			if location := resp.Header.Get("Location"); location != "" {
+				require.True(t, strings.HasPrefix(location, base+"/") || location == base || (location[0] == '/' && !strings.HasPrefix(location, "//")),
+					"%s leads to %s", target, location)
+			}
+		}
+	}
+}
+
+func TestTestGumroadSays(t *testing.T) {
+	program := start(t, map[string]string{"PORT": "0"})
+	require.Contains(t, program.says, "test server")
+}
+
 func TestRealGumroad(t *testing.T) {
-	base := start(t, map[string]string{"PORT": "0", "GUMROAD_KEY": "the key", "GUMROAD_SECRET": "the secret"})
+	program := start(t, map[string]string{"PORT": "0", "GUMROAD_KEY": "the key", "GUMROAD_SECRET": "the secret",
+		"SESSION_SECRET": testSecret, "DATABASE_URL": newFile(t)})
+	base := program.base
+	require.Contains(t, program.says, "https://gumroad.com")
+	require.Contains(t, program.says, "\n"+base+"/auth/gumroad/callback\n")
 	noRedirect := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := noRedirect.PostForm(base+"/auth/gumroad", nil)
 	require.NoError(t, err)
@@ -169,4 +162,88 @@ func TestRealGumroad(t *testing.T) {
 	resp.Body.Close()
 	require.Equal(t, http.StatusNotFound, resp.StatusCode, "there is no test server")
 	require.NotContains(t, read(t)(noRedirect.Get(base+"/")), "test server")
+}
+
+// A BASE_URL is what browsers see, so a Host that a proxy changed is right.
+func TestBaseURL(t *testing.T) {
+	program := start(t, map[string]string{"PORT": "0", "BASE_URL": "https://login.example.com", "GUMROAD_KEY": "k", "GUMROAD_SECRET": "s",
+		"SESSION_SECRET": testSecret, "DATABASE_URL": newFile(t)})
+	require.Equal(t, "https://login.example.com", program.base)
+	require.Contains(t, program.says, "\nhttps://login.example.com/auth/gumroad/callback\n")
+}
+
+// Browsers open connections that they may need later. Stopping does not wait for
+// those, but does wait for a request.
+func TestStop(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	arrived, finish := make(chan bool), make(chan bool)
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve(ctx, listener, newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			arrived <- true
+			<-finish
+			fmt.Fprint(w, "done")
+		})), in)
+	}()
+	silent, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer silent.Close()
+	answers := make(chan string, 1)
+	go func() { answers <- read(t)(http.Get("http://" + listener.Addr().String())) }()
+	<-arrived
+	cancel()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "Waiting")
+	require.NoError(t, silent.SetReadDeadline(time.Now().Add(4*time.Second))) // by itself, Shutdown closes it after five
+	_, err = silent.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the silent connection is closed while the request goes on")
+	select {
+	case err := <-ended:
+		require.Fail(t, "it did not wait", err)
+	default:
+	}
+	close(finish)
+	require.Equal(t, "done", <-answers)
+	require.NoError(t, <-ended)
+}
+
+// What keeps the program from serving and from stopping is an error.
+func TestServeFails(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	require.ErrorContains(t, serve(context.Background(), listener, newServer(nil), io.Discard), "serving: ")
+
+	listener, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	finish := make(chan bool)
+	server := newServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		cancel()
+		<-finish
+	}))
+	server.WriteTimeout = time.Millisecond
+	go http.Get("http://" + listener.Addr().String())
+	require.ErrorContains(t, serve(ctx, listener, server, io.Discard), "stopping: ")
+	close(finish)
+}
+
+// Nobody keeps a connection for ever, and a login has the time that it may take.
+func TestTimeLimits(t *testing.T) {
+	server := newServer(nil)
+	for name, limit := range map[string]time.Duration{
+		"header": server.ReadHeaderTimeout, "request": server.ReadTimeout, "idle": server.IdleTimeout, "answer": server.WriteTimeout,
+	} {
+		require.Positive(t, limit, name)
+		require.LessOrEqual(t, limit, 2*time.Minute, name)
+	}
+	require.Less(t, server.ReadHeaderTimeout, server.ReadTimeout)
+	require.Greater(t, server.WriteTimeout, 3*gumroad.RequestTimeout, "a login")
+	require.Greater(t, server.WriteTimeout, leaseTime+gumroad.RequestTimeout, "a refresh that waits for another")
+	require.Greater(t, leaseTime, gumroad.RequestTimeout)
 }

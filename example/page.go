@@ -4,33 +4,38 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
+	"encoding/json"
 	"html/template"
 	"log"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/markbates/goth"
 )
 
 //go:embed templates style.css icon.svg
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"utc": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-	"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"utc":         func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+	"iso":         func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"gumroadPage": gumroadPage,
 }).ParseFS(files, "templates/*.html"))
 
-// view is what a page shows. It has no room for a token.
+// view is what a page shows.
 type view struct {
-	Title   string
-	Notice  string
-	Test    bool
-	Scopes  []scope
-	Profile *profile
-	Problem *problem
+	Title    string
+	Notice   string
+	Test     bool
+	Scopes   []scope
+	Account  *account
+	Began    time.Time
+	Products *productPage
+	Problem  *problem
 }
 
 // scope is one that the application asks for.
@@ -38,7 +43,7 @@ type scope struct{ Name, Meaning string }
 
 // asked is granted as well: Gumroad's users allow all of it or nothing.
 var asked = []scope{
-	{gumroad.ScopeViewProfile, "See your name, bio, picture, email address and products"},
+	{gumroad.ScopeViewProfile, "See your name, email, picture and products"},
 }
 
 // notices and farewells say what was done, by what stands in the address after
@@ -54,40 +59,27 @@ var (
 	}
 )
 
-// profile is what the pages may show of a login.
+// profile is what Gumroad told about a user.
 type profile struct {
 	ID, Name, Username, Bio, Email string
-	Picture                        template.URL
-	Page                           *url.URL // at Gumroad, or nil
-	Began, Fetched, Refreshed      time.Time
+	Picture, Page                  string // addresses
+	Fetched                        time.Time
 }
 
-// profileOf returns the profile of who is logged in, or nil if nobody is.
-func profileOf(l login) *profile {
-	if l.User.UserID == "" {
-		return nil
+func newProfile(user goth.User) profile {
+	answer, _ := user.RawData["user"].(map[string]any)
+	page, _ := answer["url"].(string)
+	return profile{
+		ID: user.UserID, Name: strings.TrimSpace(user.Name), Username: user.NickName, Bio: user.Description, Email: user.Email,
+		Picture: user.AvatarURL, Page: page, Fetched: time.Now(),
 	}
-	p := &profile{
-		ID:        l.User.UserID,
-		Name:      strings.TrimSpace(l.User.Name),
-		Bio:       l.User.Description,
-		Email:     l.User.Email,
-		Began:     l.Began,
-		Fetched:   l.Fetched,
-		Refreshed: l.Refreshed,
-	}
-	if u, err := url.Parse(l.Page); err == nil && u.Scheme == "https" && strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
-		p.Page = u
-	}
-	// The nickname is the Twitter handle where there is no username.
-	if p.Page != nil && (p.Page.Host == l.User.NickName+".gumroad.com" || p.Page.Host+p.Page.Path == "gumroad.com/"+l.User.NickName) {
-		p.Username = l.User.NickName
-	}
-	// html/template would refuse a picture that comes inside its address.
-	if strings.HasPrefix(l.User.AvatarURL, "https://") || strings.HasPrefix(l.User.AvatarURL, "data:image/") {
-		p.Picture = template.URL(l.User.AvatarURL)
-	}
-	return p
+}
+
+// json returns p as it is stored. JSON writes a NUL character, which PostgreSQL
+// does not take as text, in another way.
+func (p profile) json() string {
+	data, _ := json.Marshal(p)
+	return string(data)
 }
 
 // Title is what the user goes by.
@@ -95,10 +87,30 @@ func (p profile) Title() string {
 	return cmp.Or(p.Name, p.Username, "Gumroad user "+p.ID)
 }
 
+// letter is the first letter or digit in a text, with its accents.
+var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
+
 // Initial stands in for the picture.
 func (p profile) Initial() string {
-	first, _ := utf8.DecodeRuneInString(p.Title())
-	return strings.ToUpper(string(first))
+	return strings.ToUpper(letter.FindString(p.Title() + p.Username + p.ID))
+}
+
+// PictureURL returns the address of the picture if it is one to show, or "".
+// html/template would refuse a picture that comes inside its address.
+func (p profile) PictureURL() template.URL {
+	if strings.HasPrefix(p.Picture, "https://") || strings.HasPrefix(p.Picture, "data:image/") {
+		return template.URL(p.Picture)
+	}
+	return ""
+}
+
+// gumroadPage returns the address if it is one of Gumroad's, or nil.
+func gumroadPage(address string) *url.URL {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || !strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
+		return nil
+	}
+	return u
 }
 
 // render answers with a page. It is complete before anything is sent, so that

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -16,6 +17,29 @@ import (
 type secretFinder struct {
 	mu      sync.Mutex
 	secrets []string
+	access  []string // those that are access tokens
+	held    map[string]holding
+}
+
+// holding is a request to wait with.
+type holding struct {
+	arrived, stop chan bool
+}
+
+// hold has the next request to the path wait until stop is closed. It returns a
+// channel that is closed when the request has come.
+func (f *secretFinder) hold(path string, stop chan bool) (arrived chan bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := holding{make(chan bool), stop}
+	f.held = map[string]holding{path: h}
+	return h.arrived
+}
+
+func (f *secretFinder) accessTokens() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.access)
 }
 
 func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -28,6 +52,14 @@ func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		form, _ := url.ParseQuery(string(body))
 		f.add(form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"), form.Get("refresh_token"))
+	}
+	f.mu.Lock()
+	h, held := f.held[req.URL.Path]
+	delete(f.held, req.URL.Path)
+	f.mu.Unlock()
+	if held {
+		close(h.arrived)
+		<-h.stop
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
@@ -42,6 +74,11 @@ func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	json.Unmarshal(body, &tokens)
 	f.add(tokens.AccessToken, tokens.RefreshToken)
+	if tokens.AccessToken != "" {
+		f.mu.Lock()
+		f.access = append(f.access, tokens.AccessToken)
+		f.mu.Unlock()
+	}
 	return resp, nil
 }
 
@@ -58,7 +95,7 @@ func (f *secretFinder) add(secrets ...string) {
 func (f *secretFinder) found() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.secrets
+	return slices.Clone(f.secrets)
 }
 
 // errorReader ends an answer as it ended.

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
@@ -47,12 +48,12 @@ func (p authorizationPage) Picture() template.URL {
 	return ""
 }
 
+// letter is the first letter or digit in a text, with its accents.
+var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
+
 // Initial is shown if there is no picture.
 func (p authorizationPage) Initial() string {
-	for _, r := range p.Title() {
-		return strings.ToUpper(string(r))
-	}
-	return ""
+	return strings.ToUpper(letter.FindString(p.Title() + p.User.ID))
 }
 
 // errorPage is the page that says what is wrong with a request.

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+// productPage is a page of Gumroad's answer to GET /products.
+type productPage struct {
+	Success  bool      `json:"success"`
+	Products []product `json:"products"`
+	Next     string    `json:"next_page_key,omitempty"` // "" for the last page
+}
+
+type product struct {
+	Name      string `json:"name"`
+	Price     string `json:"formatted_price"`
+	Address   string `json:"short_url"`
+	Published bool   `json:"published"`
+}
+
+const maxProductPage = 2 << 20 // bytes
+
+// fetchProducts asks Gumroad for the page of the user's products with this key, ""
+// for the first. The error wraps gumroad.ErrUnauthorized for a token that is no
+// longer good, and a *gumroad.Error for any other answer that is no success.
+func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken, key string) (page productPage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, gumroad.RequestTimeout)
+	defer cancel()
+	address := strings.TrimSuffix(provider.ProfileURL, "/user") + "/products?" + url.Values{"page_key": {key}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return page, err
+	}
+	req.Header.Set("Authorization", "Bearer "+accessToken)
+	resp, err := provider.Client().Do(req)
+	var body []byte
+	if err == nil {
+		defer resp.Body.Close()
+		body, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxProductPage))
+	}
+	if err == nil && resp.StatusCode == http.StatusOK {
+		err = json.Unmarshal(body, &page)
+	}
+	switch {
+	case err != nil:
+	case resp.StatusCode == http.StatusUnauthorized && (len(body) == 0 || strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer")):
+		err = gumroad.ErrUnauthorized
+	case !page.Success:
+		err = &gumroad.Error{StatusCode: resp.StatusCode}
+	default:
+		return page, nil
+	}
+	return page, fmt.Errorf("gumroad: listing the products: %w", err)
+}
