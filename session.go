@@ -60,7 +60,11 @@ func (s *Session) GetAuthURL() (string, error) {
 // older than 10 minutes, or belongs to another login. If there is no answer within
 // [RequestTimeout], or none that Authorize can read, the error is of another type.
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
-	p := embedded[Provider](provider)
+	var p *Provider
+	// A type that embeds *Provider has its methods.
+	if found, ok := provider.(interface{ gumroad() *Provider }); ok && !isNil(provider) {
+		p = found.gumroad()
+	}
 	if p == nil {
 		return "", fmt.Errorf("gumroad: %s: the provider is %s, want a *gumroad.Provider that is not nil", completing, typeOf(provider))
 	}
@@ -99,14 +103,9 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 	return s.AccessToken, nil
 }
 
-// embedded returns the *T that value is or embeds, or nil. A type that embeds *T has
-// the method of *T too.
-func embedded[T any](value any) *T {
-	found, ok := value.(interface{ gumroad() *T })
-	if v := reflect.ValueOf(value); !ok || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil
-	}
-	return found.gumroad()
+func isNil(value any) bool {
+	v := reflect.ValueOf(value)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // typeOf returns the name of value's type, or "nil".

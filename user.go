@@ -39,7 +39,11 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
 	}
-	s := embedded[Session](session)
+	var s *Session
+	// A type that embeds *Session has its methods.
+	if found, ok := session.(interface{ gumroad() *Session }); ok && !isNil(session) {
+		s = found.gumroad()
+	}
 	if s == nil {
 		return goth.User{}, fmt.Errorf("gumroad: %s: the session is %s, want a *gumroad.Session that is not nil", fetching, typeOf(session))
 	}
