@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -55,7 +57,8 @@ var (
 )
 
 func newAccounts(db *database, provider *gumroad.Provider, secret string) *accounts {
-	block, _ := aes.NewCipher(deriveKey(secret, "tokens")) // no error with a key of this length
+	key, _ := hkdf.Key(sha256.New, []byte(secret), nil, "goth-gumroad example: tokens", 32) // no error with these lengths
+	block, _ := aes.NewCipher(key)
 	box, _ := cipher.NewGCMWithRandomNonce(block)
 	return &accounts{db, provider, box, leaseTime}
 }

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
+	"crypto/sha512"
 	"log"
 	"net/http"
 	"net/url"
@@ -21,12 +20,6 @@ const (
 	loginTime = 7 * 24 * time.Hour
 )
 
-// deriveKey makes a key of 32 bytes for one use.
-func deriveKey(secret, use string) []byte {
-	key, _ := hkdf.Key(sha256.New, []byte(secret), nil, "goth-gumroad example: "+use, 32) // no error for this length
-	return key
-}
-
 // cookieName returns the name of the cookies of the application at base. It has
 // the port, since a browser keeps one set of cookies for all ports of a host. With
 // https it begins with __Host-, which a neighbouring host cannot set.
@@ -41,11 +34,12 @@ func cookieName(base *url.URL) string {
 	return name
 }
 
-// newGothicStore returns the store in which gothic keeps a login in progress: a
-// cookie, signed and encrypted, so that every copy of the application that has the
-// same secret can read it.
+// newGothicStore returns the store in which gothic keeps a login in progress. It is
+// the store of SECURITY.md: a cookie, signed and encrypted, that every copy of the
+// application with the same secret can read.
 func newGothicStore(secret string, base *url.URL) sessions.Store {
-	cookies := sessions.NewCookieStore(deriveKey(secret, "cookie signature"), deriveKey(secret, "cookie encryption"))
+	keys := sha512.Sum512([]byte(secret))
+	cookies := sessions.NewCookieStore(keys[:32], keys[32:])
 	cookies.Options = &sessions.Options{
 		Path:     "/",
 		HttpOnly: true,
