@@ -44,7 +44,7 @@ type Error struct {
 	Code string
 
 	// Description explains the error to a developer. It has at most 240 characters
-	// and nothing confidential in it. In a callback it comes from the browser, so
+	// and contains nothing confidential. In a callback it comes from the browser, so
 	// anyone can choose it: do not show it to a user. The text of the error does
 	// not contain the description of a callback.
 	Description string

@@ -46,8 +46,8 @@ const RequestTimeout = 20 * time.Second
 // https://gumroad.com/api.
 const (
 	// ScopeViewProfile grants read access to the user's public information and
-	// products. It is the least that gives name, email and picture, and the
-	// default of [New].
+	// products. It is the smallest scope that gives name, email and picture, and
+	// the default of [New].
 	ScopeViewProfile = "view_profile"
 
 	// ScopeEditProfile grants write access to the name and the bio in the user's
@@ -131,8 +131,8 @@ func New(clientKey, secret, callbackURL string, scopes ...string) *Provider {
 	return NewCustomisedURL(clientKey, secret, callbackURL, defaultAuthURL, defaultTokenURL, defaultProfileURL, scopes...)
 }
 
-// NewCustomisedURL is [New] with other endpoints than Gumroad's own, such as those
-// of a test server. The revocation endpoint is tokenURL with its last path segment
+// NewCustomisedURL is like [New], with endpoints other than Gumroad's own, such as
+// those of a test server. The revocation endpoint is tokenURL with its last path segment
 // replaced by "revoke".
 func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profileURL string, scopes ...string) *Provider {
 	p := &Provider{
@@ -180,7 +180,7 @@ func (p *Provider) Client() *http.Client {
 
 // BeginAuth returns a [*Session] with the address at Gumroad to send the user to.
 // The address contains state. The session has a new code verifier (RFC 7636), so an
-// authorization code is good for this session only. Keep the session until the
+// authorization code is valid only for this session. Keep the session until the
 // callback, and call [Session.Authorize] on it. BeginAuth makes no request. It
 // returns an error if the provider has no AuthURL.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
