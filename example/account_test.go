@@ -143,7 +143,7 @@ func TestTurnEndsWithTheRequest(t *testing.T) {
 	require.ErrorIs(t, s.app.accounts.refresh(ctx, who), context.Canceled)
 	s.app.accounts.lease = -time.Second + 500*time.Millisecond
 	require.ErrorIs(t, s.app.accounts.refresh(context.Background(), who), context.DeadlineExceeded, "nobody waits for longer than a lease")
-	require.Contains(t, s.visitorWith(ann.session()).post("/token/refresh").body, "Gumroad is not answering")
+	require.Contains(t, s.visitorWith(ann.session()).post("/token/refresh").body, "Gumroad is unavailable")
 	s.app.accounts.lease = leaseTime
 	release()
 	require.Equal(t, http.StatusOK, (<-refreshed).StatusCode)
@@ -252,7 +252,7 @@ func TestLostAnswer(t *testing.T) {
 		s.gumroad.Fail(gumroadtest.TokenPath, gumroadtest.Fault{After: true})
 		page := ann.post("/token/refresh")
 		require.Equal(t, http.StatusBadGateway, page.StatusCode)
-		require.Contains(t, page.body, "Gumroad is not answering")
+		require.Contains(t, page.body, "Gumroad is unavailable")
 		page = ann.post("/token/refresh")
 		require.Equal(t, http.StatusUnauthorized, page.StatusCode)
 		require.Contains(t, page.body, "Gumroad no longer accepts this login")
@@ -341,7 +341,7 @@ func TestRevocationFailsAtSecondLogin(t *testing.T) {
 	ann.logIn()
 	s.gumroad.Fail(gumroadtest.RevokePath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode, "the login goes through")
-	require.Contains(t, s.log.String(), "A token that is not used any more stays valid: gumroad: ")
+	require.Contains(t, s.log.String(), "A token that is no longer used stays valid: gumroad: ")
 }
 
 // Who reads the database file or a dump can neither log in nor use a token.
@@ -439,8 +439,8 @@ func TestAnotherSecret(t *testing.T) {
 			require.Contains(t, s.log.String(), "SESSION_SECRET")
 			require.Empty(t, ann.session())
 			require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
-			require.Contains(t, s.log.String(), "The tokens of the login before this one stay valid", "they cannot be revoked")
-			require.NotContains(t, s.log.String(), "A token that is not used any more")
+			require.Contains(t, s.log.String(), "The tokens of the previous login stay valid", "they cannot be revoked")
+			require.NotContains(t, s.log.String(), "A token that is no longer used")
 			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
 		}
 	})
@@ -541,7 +541,7 @@ func TestDatabaseFailsAtLease(t *testing.T) {
 	require.NoError(t, err)
 	s.gumroad.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
 	require.Equal(t, http.StatusBadGateway, ann.post("/token/refresh").StatusCode)
-	require.Contains(t, s.log.String(), "Giving the lease back: ")
+	require.Contains(t, s.log.String(), "Releasing the lease: ")
 }
 
 // A session that cannot be ended is not said to be over.

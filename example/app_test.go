@@ -153,11 +153,11 @@ func TestCallbackOutOfPlace(t *testing.T) {
 		"of somebody else, with a login under way": {func(s *testSite, ann *visitor) string {
 			ann.begin()
 			return s.authorize(s.visitor().begin())
-		}, "not the login that you began"},
+		}, "This login doesn&#39;t match"},
 		"without a state": {func(s *testSite, ann *visitor) string {
 			callback := s.authorize(ann.begin())
 			return callback[:strings.Index(callback, "&state=")]
-		}, "not the login that you began"},
+		}, "This login doesn&#39;t match"},
 		"without a code": {func(s *testSite, ann *visitor) string {
 			return s.url + "/auth/gumroad/callback?state=" + state(ann.begin())
 		}, "Gumroad did not finish this login"},
@@ -208,7 +208,7 @@ func TestTwoTabs(t *testing.T) {
 			second := s.authorize(ann.begin())
 			page := ann.follow(first)
 			require.Equal(t, http.StatusBadRequest, page.StatusCode)
-			require.Contains(t, page.body, "not the login that you began")
+			require.Contains(t, page.body, "This login doesn&#39;t match")
 			require.Empty(t, page.Cookies())
 			require.Equal(t, http.StatusOK, ann.follow(second).StatusCode)
 		})
@@ -263,9 +263,9 @@ func TestRefusedForGood(t *testing.T) {
 		status    int
 		loggedOut bool
 	}{
-		"no scope": {gumroadtest.Fault{Status: 403}, "not set up right", 500, false},
-		"a proxy":  {gumroadtest.Fault{Status: 403, Body: "<html>blocked</html>"}, "not set up right", 500, false},
-		"a path":   {gumroadtest.Fault{Status: 404}, "not set up right", 500, false},
+		"no scope": {gumroadtest.Fault{Status: 403}, "not configured correctly", 500, false},
+		"a proxy":  {gumroadtest.Fault{Status: 403, Body: "<html>blocked</html>"}, "not configured correctly", 500, false},
+		"a path":   {gumroadtest.Fault{Status: 404}, "not configured correctly", 500, false},
 		"gone":     {gumroadtest.Fault{Body: `{"success":false,"message":"The user was not found."}`}, "Gumroad does not know this account", 401, true},
 	}
 	for name, test := range tests {
@@ -319,7 +319,7 @@ func TestRefetch(t *testing.T) {
 	page := ann.post("/profile/refetch")
 	require.Equal(t, http.StatusOK, page.StatusCode)
 	require.Contains(t, page.body, "Jonathan Smith")
-	require.Contains(t, page.body, "as Gumroad has it now")
+	require.Contains(t, page.body, "Your profile is up to date")
 }
 
 // Nobody becomes somebody else in the middle of a login.
@@ -336,7 +336,7 @@ func TestRefetchGivesAnotherUser(t *testing.T) {
 func TestNoticesOfALink(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
-	require.NotContains(t, ann.get("/?done=refreshed").body, "There is a new token")
+	require.NotContains(t, ann.get("/?done=refreshed").body, "The token was refreshed")
 	ann.logIn()
 	require.NotContains(t, ann.get("/profile?done=disconnected").body, "You are disconnected")
 	require.NotContains(t, ann.get("/?done=loggedout").body, "You are logged out")
@@ -349,7 +349,7 @@ func TestRefresh(t *testing.T) {
 	old := s.accessToken()
 	page := ann.post("/token/refresh")
 	require.Equal(t, http.StatusOK, page.StatusCode)
-	require.Contains(t, page.body, "There is a new token")
+	require.Contains(t, page.body, "The token was refreshed")
 	require.NotContains(t, page.body, "Not yet")
 	require.False(t, s.alive(old))
 	require.Equal(t, http.StatusOK, ann.post("/profile/refetch").StatusCode, "the new token is the one that is used")
@@ -538,7 +538,7 @@ func TestNoSuchPage(t *testing.T) {
 		// Some of these lead to another host once they are made clean.
 		ann.get("//%5Cevil.example/x"), ann.get("//%09/evil.example/.."), ann.get("//evil.example"), ann.get("/./profile")} {
 		require.Equal(t, http.StatusNotFound, page.StatusCode, page.Request.URL.Path)
-		require.Contains(t, page.body, "There is no such page")
+		require.Contains(t, page.body, "This page does not exist")
 	}
 }
 
@@ -565,7 +565,7 @@ func TestGumroadDown(t *testing.T) {
 				s.gumroad.Fail(path, fault)
 				page := ann.logIn()
 				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
-				require.Contains(t, page.body, "Gumroad is not answering")
+				require.Contains(t, page.body, "Gumroad is unavailable")
 				require.Contains(t, page.body, `action="/auth/gumroad"`)
 				require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 			}
@@ -574,7 +574,7 @@ func TestGumroadDown(t *testing.T) {
 				s.gumroad.Fail(endpoint, fault)
 				page := ann.post(path)
 				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
-				require.Contains(t, page.body, "you are still logged in")
+				require.Contains(t, page.body, "You are still logged in")
 				require.Equal(t, http.StatusOK, ann.post(path).StatusCode, "and the next try works")
 			}
 			require.NotEmpty(t, s.log.String(), "whoever runs it can see why")
@@ -587,7 +587,7 @@ func TestNotSetUpRight(t *testing.T) {
 	s.provider.Secret = "wrong"
 	page := s.visitor().logIn()
 	require.Equal(t, http.StatusInternalServerError, page.StatusCode)
-	require.Contains(t, page.body, "not set up right")
+	require.Contains(t, page.body, "not configured correctly")
 	require.Contains(t, s.log.String(), "check the client key and the secret")
 }
 
@@ -652,7 +652,7 @@ func TestPageThatCannotBeMade(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	s.app.render(recorder, http.StatusOK, "nothing.html", view{})
 	require.Equal(t, http.StatusInternalServerError, recorder.Code)
-	require.Contains(t, recorder.Body.String(), "This page could not be made.")
+	require.Contains(t, recorder.Body.String(), "This page could not be shown.")
 	require.Contains(t, s.log.String(), "nothing.html")
 }
 

@@ -89,7 +89,7 @@ func TestRoleThatMakesNoTables(t *testing.T) {
 		u.User = url.UserPassword(role, "hush")
 	}
 	_, err = openDatabase(context.Background(), u.String())
-	require.ErrorContains(t, err, "making the tables")
+	require.ErrorContains(t, err, "creating the tables")
 	require.ErrorContains(t, err, "permission denied", "it has no rights in the tables yet")
 	_, err = db.Exec("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + role)
 	require.NoError(t, err)

@@ -57,7 +57,7 @@ func start(t *testing.T, vars map[string]string) program {
 	t.Cleanup(func() {
 		cancel()
 		more, _ := io.ReadAll(lines)
-		assert.Equal(t, "Stopping. Waiting for the requests that are under way. Ctrl-C again stops it at once.\n", string(more))
+		assert.Equal(t, "Stopping. Waiting for requests in progress. Press Ctrl-C again to stop at once.\n", string(more))
 		assert.NoError(t, <-ended)
 	})
 	return program{regexp.MustCompile(`https?://\S+`).FindString(first), says}
@@ -85,7 +85,7 @@ func TestRun(t *testing.T) {
 	require.Contains(t, page, "John Smith")
 	require.Contains(t, page, `src="data:image/svg`)
 	require.Contains(t, page, "test server")
-	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "There is a new token")
+	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "The token was refreshed")
 	require.Contains(t, read(t)(browser.Get(base+"/products")), "Knot of the day")
 	require.Contains(t, read(t)(browser.PostForm(base+"/disconnect", nil)), "You are disconnected")
 	require.Contains(t, read(t)(browser.PostForm(base+"/auth/gumroad", nil)), "Authorize", "Gumroad has no token left")

@@ -79,9 +79,9 @@ func TestWalk(t *testing.T) {
 			v.sees("04-profile", 200, "John Smith", "@sailorjohn", "not confirmed by Gumroad", "Not yet")
 			v.showsPictures()
 			v.click("Fetch again")
-			v.sees("05-fetched", 200, "This is your profile as Gumroad has it now.")
+			v.sees("05-fetched", 200, "Your profile is up to date.")
 			v.click("Refresh")
-			v.sees("06-refreshed", 200, "There is a new token.")
+			v.sees("06-refreshed", 200, "The token was refreshed.")
 			v.click("List")
 			v.sees("07-products", 200, "Your products", "Knot of the day, no. 10", "not published")
 			v.click("More products")
@@ -108,7 +108,7 @@ func TestWalk(t *testing.T) {
 			v.visit(base + "/profile")
 			v.sees("15-not-logged-in", 401, "You are not logged in")
 			v.visit(base + "/nowhere")
-			v.sees("16-not-found", 404, "There is no such page")
+			v.sees("16-not-found", 404, "This page does not exist")
 		})
 	}
 }
@@ -139,7 +139,7 @@ func TestPeople(t *testing.T) {
 				person.user.ID = fmt.Sprint("100000000000", i)
 				gumroad.SetUser(person.user)
 				gumroad.SetApplication(gumroadtest.Application{Name: person.user.Name, RedirectURIs: []string{base + "/auth/gumroad/callback"}})
-				v.sees(person.name+"-1-start", 200, "An application of its own")
+				v.sees(person.name+"-1-start", 200, "This application is not part of Gumroad")
 				v.click("Continue with Gumroad")
 				v.sees(person.name+"-2-gumroad", 200, "Authorize")
 				v.mayMiss = person.user.Picture
@@ -200,7 +200,7 @@ func TestGumroadDown(t *testing.T) {
 	v.visit(base)
 	v.click("Continue with Gumroad")
 	v.click("Authorize")
-	v.sees("01-down", 502, "Gumroad is not answering")
+	v.sees("01-down", 502, "Gumroad is unavailable")
 	v.click("Back to the start")
 	v.sees("02-start", 200, "Log in with your Gumroad account")
 
