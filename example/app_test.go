@@ -104,7 +104,7 @@ func TestSecondLoginLeavesNoToken(t *testing.T) {
 	require.True(t, s.alive(s.accessToken()))
 }
 
-// A browser may go away while Gumroad is asked.
+// A browser may disconnect during the callback.
 func TestBrowserGoesAwayAtCallback(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -188,7 +188,7 @@ func TestCallbackOutOfPlace(t *testing.T) {
 	}
 }
 
-// A callback of another login proves nothing, so it changes nothing.
+// A callback with a wrong state changes nothing.
 func TestTwoTabs(t *testing.T) {
 	for name, callback := range map[string]func(s *testSite, first answer) string{
 		"the first is finished": func(s *testSite, first answer) string { return s.authorize(first) },
@@ -215,7 +215,7 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// Browsers say of the way back from Gumroad that it comes from another website.
+// Browsers report the redirect from Gumroad as a cross-site request.
 func TestCallbackIsCrossSite(t *testing.T) {
 	s := newTestSite(t)
 	page := s.visitor().logIn()
@@ -226,7 +226,7 @@ func TestCallbackIsCrossSite(t *testing.T) {
 	require.Contains(t, page.body, "John Smith")
 }
 
-// A scanner of links asks with HEAD, and must not use the code up.
+// A link scanner sends HEAD. It must not use up the code.
 func TestHeadOfCallback(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -241,7 +241,7 @@ func TestHeadOfCallback(t *testing.T) {
 	}
 }
 
-// Behind a proxy that changes the Host, an older browser's Origin is still ours.
+// A proxy may change the Host. The Origin of an older browser is still accepted.
 func TestOriginBehindProxy(t *testing.T) {
 	s := newTestSite(t)
 	s.url = "https://login.example.com"
@@ -255,7 +255,7 @@ func TestOriginBehindProxy(t *testing.T) {
 	}
 }
 
-// What Gumroad refuses for good is not shown as a Gumroad that is down.
+// A permanent refusal is not shown as an outage of Gumroad.
 func TestRefusedForGood(t *testing.T) {
 	tests := map[string]struct {
 		fault     gumroadtest.Fault
@@ -322,7 +322,7 @@ func TestRefetch(t *testing.T) {
 	require.Contains(t, page.body, "Your profile is up to date")
 }
 
-// Nobody becomes somebody else in the middle of a login.
+// A session never changes to another user.
 func TestRefetchGivesAnotherUser(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -332,7 +332,7 @@ func TestRefetchGivesAnotherUser(t *testing.T) {
 	require.Contains(t, ann.get("/profile").body, "John Smith")
 }
 
-// A link cannot have the application say what did not happen.
+// A link cannot make the application report what did not happen.
 func TestNoticesOfALink(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -535,15 +535,14 @@ func TestNoSuchPage(t *testing.T) {
 	ann := s.visitor()
 	for _, page := range []answer{ann.get("/profiles"), ann.get("/profile/x"), ann.get("/nowhere"), ann.get("/templates/start.html"),
 		ann.post("/auth/other"), ann.get("/auth/other/callback?code=x&state=y"),
-		// Some of these lead to another host once they are made clean.
+		// In their clean form, some of these lead to another host.
 		ann.get("//%5Cevil.example/x"), ann.get("//%09/evil.example/.."), ann.get("//evil.example"), ann.get("/./profile")} {
 		require.Equal(t, http.StatusNotFound, page.StatusCode, page.Request.URL.Path)
 		require.Contains(t, page.body, "This page does not exist")
 	}
 }
 
-// Newer versions of Go read no query that has this many parameters, not even its
-// beginning.
+// Newer versions of Go refuse a query with this many parameters.
 func TestCallbackWithManyParameters(t *testing.T) {
 	s := newTestSite(t)
 	page := s.visitor().get("/auth/gumroad/callback?" + strings.Repeat("a&", 20_000))
@@ -646,7 +645,7 @@ func TestHeaders(t *testing.T) {
 	assert.Equal(t, "image/svg+xml", ann.get("/icon.svg").Header.Get("Content-Type"))
 }
 
-// A page that cannot be made is no blank page.
+// If a page cannot be built, the answer is an error and not a blank page.
 func TestPageThatCannotBeMade(t *testing.T) {
 	s := newTestSite(t)
 	recorder := httptest.NewRecorder()
@@ -704,7 +703,7 @@ func TestUsernameOfTheOlderForm(t *testing.T) {
 	}
 }
 
-// Gumroad lists all products of a user with the profile, which are no use there.
+// Gumroad's profile lists all products of the user. The application does not store them.
 func TestKeepsNoProducts(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()

@@ -101,8 +101,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Tokens of the test server die with the program. Those of Gumroad do not, so they
-// are kept.
+// The tokens of the test server end with the program, so they need no file. Those of
+// Gumroad do not end.
 func TestConfigOfSecretAndDatabase(t *testing.T) {
 	one, err := readConfig(env(nil))
 	require.NoError(t, err)

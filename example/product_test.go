@@ -122,7 +122,7 @@ func TestProductsWithRevokedToken(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 }
 
-// A refresh replaces the token while the products are on their way.
+// A refresh may replace the token during the request for the products.
 func TestProductsWhileRefreshed(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
