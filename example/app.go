@@ -41,7 +41,7 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	// By default, gothic takes the state and the provider from the query, so a link
 	// could choose them.
 	gothic.SetState = func(*http.Request) string { return rand.Text() }
-	gothic.GetProviderName = func(r *http.Request) (string, error) { return providerName(r), nil }
+	gothic.GetProviderName = func(*http.Request) (string, error) { return provider.Name(), nil }
 
 	router := pat.New()
 	// Path, since pat's Get and Post also match longer paths.
@@ -53,8 +53,8 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 		}))
 	}
 	route("/", a.page(a.start), "GET", "HEAD")
-	route("/auth/{provider}", a.page(a.begin), "POST")
-	route("/auth/{provider}/callback", a.page(a.callback), "GET") // no HEAD: a link scanner would use up the code
+	route("/auth/gumroad", a.page(a.begin), "POST")
+	route("/auth/gumroad/callback", a.page(a.callback), "GET") // no HEAD: a link scanner would use up the code
 	route("/profile", a.page(a.profile), "GET", "HEAD")
 	route("/profile/refetch", a.page(a.change(a.accounts.refetch, "/profile?done=fetched")), "POST")
 	route("/products", a.page(a.products), "GET")
@@ -107,16 +107,6 @@ func (a *app) page(h handler) http.Handler {
 	})
 }
 
-// providerName returns the provider in the path, or "". pat adds it to the end of the
-// query. If Go cannot parse the query, there is none.
-func providerName(r *http.Request) string {
-	names := r.URL.Query()[":provider"]
-	if len(names) == 0 {
-		return ""
-	}
-	return names[len(names)-1]
-}
-
 // start shows the start page.
 func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
 	acc, err := a.accounts.find(r.Context(), who)
@@ -135,9 +125,6 @@ func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
 
 // begin redirects the user to Gumroad.
 func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
-	if _, err := goth.GetProvider(providerName(r)); err != nil {
-		return notFound
-	}
 	address, err := gothic.GetAuthURL(w, r)
 	if err != nil {
 		return err
@@ -150,11 +137,7 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
 
 // callback completes the login. Gumroad redirects the user here.
 func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error {
-	name := providerName(r)
-	if _, err := goth.GetProvider(name); err != nil {
-		return notFound
-	}
-	stored, err := gothic.GetFromSession(name, r)
+	stored, err := gothic.GetFromSession(a.provider.Name(), r)
 	if err != nil {
 		return a.loginOver(r.Context(), who)
 	}

@@ -15,9 +15,9 @@ import (
 // do next.
 type problem struct {
 	Status int
+	Ways   []way
 	Title  string
 	Text   string
-	Ways   []way
 }
 
 func (p *problem) Error() string { return p.Title }
@@ -32,57 +32,41 @@ var (
 	toLogin   = way{"Continue with Gumroad", "/auth/gumroad", true}
 	toStart   = way{"Back to the start", "/", false}
 	toProfile = way{"Back to your profile", "/profile", false}
-)
+	again     = []way{toLogin, toStart}
+	back      = []way{toStart}
 
-var (
-	denied = &problem{http.StatusForbidden, "You did not give access",
-		"You denied this application access at Gumroad. Nothing was changed.",
-		[]way{toLogin, toStart}}
-	over = &problem{http.StatusBadRequest, "This login is over",
-		"A login can be finished once, within 15 minutes, in the browser that began it. This one was already finished, took too long or began in another browser.",
-		[]way{toLogin, toStart}}
-	mixedUp = &problem{http.StatusBadRequest, "This login doesn't match",
-		"Gumroad's answer is not for the last login that this browser began. Nobody was logged in. If you began a login in another tab, finish it there. Otherwise, begin again here.",
-		[]way{toLogin, toStart}}
-	codeRefused = &problem{http.StatusBadRequest, "Gumroad did not finish this login",
-		"Gumroad's authorization code works once, for ten minutes. Please log in again.",
-		[]way{toLogin, toStart}}
-	notLoggedIn = &problem{http.StatusUnauthorized, "You are not logged in",
-		"You logged out, or your login has ended. Log in to continue.",
-		[]way{toLogin, toStart}}
-	notAccepted = &problem{http.StatusUnauthorized, "Gumroad no longer accepts this login",
-		"This application's access was revoked. You are logged out here too. You can log in again at any time.",
-		[]way{toLogin, toStart}}
-	unreadable = &problem{http.StatusUnauthorized, "Please log in again",
-		"This application can no longer read the tokens that it stored for you. You are logged out. Nothing was changed at Gumroad.",
-		[]way{toLogin, toStart}}
-	gone = &problem{http.StatusUnauthorized, "Gumroad does not know this account",
-		"Gumroad answered that this account does not exist. It may have been deleted. You are not logged in here. You can log in with another account.",
-		[]way{toLogin, toStart}}
-	notRevoked = &problem{http.StatusBadGateway, "You may still be connected",
-		"Gumroad did not confirm that it revoked the token, so this application may still have access to your account. You can try again now or later. If you only log out here, the access remains until you revoke it in your settings at Gumroad.",
-		[]way{{"Try again", "/disconnect", true}, {"Only log out here", "/logout", true}, toProfile}}
-	gumroadDown = &problem{http.StatusBadGateway, "Gumroad is unavailable",
-		"Gumroad could not be reached, or it returned an error. You did nothing wrong. Wait a moment, then try again.",
-		[]way{toLogin, toStart}}
-	gumroadDownLater = &problem{http.StatusBadGateway, "Gumroad is unavailable",
-		"Gumroad could not be reached, or it returned an error. You did nothing wrong. You are still logged in here. Wait a moment, then try again.",
-		[]way{toProfile}}
-	badSetup = &problem{http.StatusInternalServerError, "This application is not configured correctly",
-		"Gumroad refused its key, its secret or its request. You cannot fix this. The operator of this application can find the reason in its log.",
-		[]way{toStart}}
-	foreign = &problem{http.StatusForbidden, "This request came from another website",
-		"A page of another website sent it in your name. Nothing was done. If you meant to do it, use the buttons on this site.",
-		[]way{toStart}}
-	notFound = &problem{http.StatusNotFound, "This page does not exist",
-		"The address may be mistyped, or the page may have been removed.",
-		[]way{toStart}}
-	notAllowed = &problem{http.StatusMethodNotAllowed, "This page cannot be opened directly",
-		"Use the button on this site.",
-		[]way{toStart}}
-	broken = &problem{http.StatusInternalServerError, "Something went wrong here",
-		"This application had an error. Its operator can find the reason in its log.",
-		[]way{toStart}}
+	denied = &problem{http.StatusForbidden, again, "You did not give access",
+		"You denied this application access at Gumroad. Nothing was changed."}
+	over = &problem{http.StatusBadRequest, again, "This login is over",
+		"A login can be finished once, within 15 minutes, in the browser that began it. This one was already finished, took too long or began in another browser."}
+	mixedUp = &problem{http.StatusBadRequest, again, "This login doesn't match",
+		"Gumroad's answer is not for the last login that this browser began. Nobody was logged in. If you began a login in another tab, finish it there. Otherwise, begin again here."}
+	codeRefused = &problem{http.StatusBadRequest, again, "Gumroad did not finish this login",
+		"Gumroad's authorization code works once, for ten minutes. Please log in again."}
+	notLoggedIn = &problem{http.StatusUnauthorized, again, "You are not logged in",
+		"You logged out, or your login has ended. Log in to continue."}
+	notAccepted = &problem{http.StatusUnauthorized, again, "Gumroad no longer accepts this login",
+		"This application's access was revoked. You are logged out here too. You can log in again at any time."}
+	unreadable = &problem{http.StatusUnauthorized, again, "Please log in again",
+		"This application can no longer read the tokens that it stored for you. You are logged out. Nothing was changed at Gumroad."}
+	gone = &problem{http.StatusUnauthorized, again, "Gumroad does not know this account",
+		"Gumroad answered that this account does not exist. It may have been deleted. You are not logged in here. You can log in with another account."}
+	notRevoked = &problem{http.StatusBadGateway, []way{{"Try again", "/disconnect", true}, {"Only log out here", "/logout", true}, toProfile}, "You may still be connected",
+		"Gumroad did not confirm that it revoked the token, so this application may still have access to your account. You can try again now or later. If you only log out here, the access remains until you revoke it in your settings at Gumroad."}
+	gumroadDown = &problem{http.StatusBadGateway, again, "Gumroad is unavailable",
+		"Gumroad could not be reached, or it returned an error. You did nothing wrong. Wait a moment, then try again."}
+	gumroadDownLater = &problem{http.StatusBadGateway, []way{toProfile}, "Gumroad is unavailable",
+		"Gumroad could not be reached, or it returned an error. You did nothing wrong. You are still logged in here. Wait a moment, then try again."}
+	badSetup = &problem{http.StatusInternalServerError, back, "This application is not configured correctly",
+		"Gumroad refused its key, its secret or its request. You cannot fix this. The operator of this application can find the reason in its log."}
+	foreign = &problem{http.StatusForbidden, back, "This request came from another website",
+		"A page of another website sent it in your name. Nothing was done. If you meant to do it, use the buttons on this site."}
+	notFound = &problem{http.StatusNotFound, back, "This page does not exist",
+		"The address may be mistyped, or the page may have been removed."}
+	notAllowed = &problem{http.StatusMethodNotAllowed, back, "This page cannot be opened directly",
+		"Use the button on this site."}
+	broken = &problem{http.StatusInternalServerError, back, "Something went wrong here",
+		"This application had an error. Its operator can find the reason in its log."}
 )
 
 // loginOver returns the page for a callback without a login in progress. If the

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha512"
+	"encoding/gob"
 	"log"
 	"net/http"
 	"net/url"
@@ -72,6 +73,7 @@ func (s namedStore) New(r *http.Request, _ string) (*sessions.Session, error) {
 // another request has just ended. So there is no IdleTimeout, and the middleware
 // LoadAndSave is not used.
 func newSessions(store scs.Store, base *url.URL) *scs.SessionManager {
+	gob.Register(login{})
 	m := scs.New()
 	m.Store = store
 	m.Codec = codec{}
@@ -110,9 +112,7 @@ func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, who login
 	if err := a.sessions.RenewToken(ctx); err != nil {
 		return err
 	}
-	a.sessions.Put(ctx, "user", who.UserID)
-	a.sessions.Put(ctx, "connection", who.Connection)
-	a.sessions.Put(ctx, "began", who.Began.Unix())
+	a.sessions.Put(ctx, "login", who)
 	id, expiry, err := a.sessions.Commit(ctx)
 	if err != nil {
 		return err
@@ -123,11 +123,8 @@ func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, who login
 
 // who returns the session's login. Its UserID is "" if there is none.
 func (a *app) who(ctx context.Context) login {
-	return login{
-		UserID:     a.sessions.GetString(ctx, "user"),
-		Connection: a.sessions.GetString(ctx, "connection"),
-		Began:      time.Unix(a.sessions.GetInt64(ctx, "began"), 0),
-	}
+	who, _ := a.sessions.Get(ctx, "login").(login)
+	return who
 }
 
 // endSession logs this browser out.
