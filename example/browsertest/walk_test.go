@@ -86,6 +86,9 @@ func TestWalk(t *testing.T) {
 			v.sees("06-refreshed", 200, "The token was refreshed.")
 			v.click("List")
 			v.sees("07-products", 200, "Your products", "Knot of the day, no. 10", "not published")
+			if got := get(v, chromedp.Evaluate[[]float64](`[...new Set([...document.querySelectorAll(".products li > span:last-child")].map(e => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().right) }))]`)); len(got) != 1 {
+				t.Errorf("the prices end at different places: %v", got)
+			}
 			v.click("More products")
 			v.click("More products")
 			v.sees("08-products-last", 200, "Knot of the day, no. 23")
