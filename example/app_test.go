@@ -89,7 +89,7 @@ func TestNewIDAtLogin(t *testing.T) {
 	require.NotEqual(t, first, ann.session())
 	thief := s.visitor()
 	thief.setCookie(s.app.sessions.Cookie.Name, first)
-	require.Equal(t, http.StatusUnauthorized, thief.get("/profile").StatusCode, "the old id is good for nothing")
+	require.Equal(t, http.StatusUnauthorized, thief.get("/profile").StatusCode, "the old id is no longer valid")
 }
 
 func TestSecondLoginLeavesNoToken(t *testing.T) {
@@ -151,7 +151,7 @@ func TestCallbackOutOfPlace(t *testing.T) {
 		"begun by somebody else": {func(s *testSite, ann *visitor) string {
 			return s.authorize(s.visitor().begin())
 		}, "This login is over"},
-		"of somebody else, with a login under way": {func(s *testSite, ann *visitor) string {
+		"of somebody else, with a login in progress": {func(s *testSite, ann *visitor) string {
 			ann.begin()
 			return s.authorize(s.visitor().begin())
 		}, "This login doesn&#39;t match"},
@@ -183,7 +183,7 @@ func TestCallbackOutOfPlace(t *testing.T) {
 			page := ann.follow(test.callback(s, ann))
 			require.Equal(t, http.StatusBadRequest, page.StatusCode)
 			require.Contains(t, page.body, test.says)
-			require.Contains(t, page.body, `action="/auth/gumroad"`, "a way on")
+			require.Contains(t, page.body, `action="/auth/gumroad"`, "there is a button to log in")
 			require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 		})
 	}
@@ -495,12 +495,12 @@ func TestPostFromElsewhere(t *testing.T) {
 	ann := s.visitor()
 	ann.logIn()
 	token := s.accessToken()
-	neighbour := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+	sibling := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	for _, header := range []http.Header{
 		{"Sec-Fetch-Site": {"cross-site"}},
-		{"Sec-Fetch-Site": {"same-site"}, "Origin": {neighbour}},
+		{"Sec-Fetch-Site": {"same-site"}, "Origin": {sibling}},
 		{"Origin": {"https://evil.example"}},
-		{"Origin": {neighbour}},
+		{"Origin": {sibling}},
 		{"Origin": {"null"}},
 	} {
 		for _, path := range []string{"/auth/gumroad", "/profile/refetch", "/token/refresh", "/disconnect", "/logout"} {
@@ -577,7 +577,7 @@ func TestGumroadDown(t *testing.T) {
 				require.Contains(t, page.body, "You are still logged in")
 				require.Equal(t, http.StatusOK, ann.post(path).StatusCode, "and the next try works")
 			}
-			require.NotEmpty(t, s.log.String(), "whoever runs it can see why")
+			require.NotEmpty(t, s.log.String(), "the log has the reason")
 		})
 	}
 }

@@ -150,7 +150,7 @@ func (s *Server) hasEndpoint(path string) bool {
 }
 
 // ServeHTTP answers a request as Gumroad does. A program can use it to serve the
-// server below a prefix of its own paths. [http.StripPrefix] must remove the prefix.
+// server below a path prefix. [http.StripPrefix] must then remove the prefix.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r, end := s.untilClosed(w, r)
 	defer end()
