@@ -97,8 +97,9 @@ func (a *app) page(h handler) http.Handler {
 		err := error(foreign)
 		if a.crossOrigin.Check(r) == nil {
 			var ctx context.Context
-			if ctx, err = a.loadSession(r); err == nil {
-				err = h(w, r.WithContext(ctx), a.who(ctx))
+			var who login
+			if ctx, who, err = a.loadSession(r); err == nil {
+				err = h(w, r.WithContext(ctx), who)
 			}
 		}
 		if err != nil {

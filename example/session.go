@@ -97,14 +97,17 @@ func (c codec) Decode(data []byte) (time.Time, map[string]any, error) {
 	return deadline, values, nil
 }
 
-// loadSession returns the request's context with its session. The session is empty
-// if the browser has none.
-func (a *app) loadSession(r *http.Request) (context.Context, error) {
+// loadSession returns the request's context with its session, and the login in the
+// session. The login is empty if the browser has none.
+func (a *app) loadSession(r *http.Request) (ctx context.Context, who login, err error) {
 	id := ""
 	if cookie, err := r.Cookie(a.sessions.Cookie.Name); err == nil {
 		id = cookie.Value
 	}
-	return a.sessions.Load(r.Context(), id)
+	if ctx, err = a.sessions.Load(r.Context(), id); err == nil {
+		who, _ = a.sessions.Get(ctx, "login").(login)
+	}
+	return ctx, who, err
 }
 
 // beginSession begins a session with a new random id.
@@ -119,12 +122,6 @@ func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, who login
 	}
 	a.sessions.WriteSessionCookie(ctx, w, id, expiry)
 	return nil
-}
-
-// who returns the session's login. Its UserID is "" if there is none.
-func (a *app) who(ctx context.Context) login {
-	who, _ := a.sessions.Get(ctx, "login").(login)
-	return who
 }
 
 // endSession logs this browser out.
