@@ -18,15 +18,14 @@ import (
 	"github.com/markbates/goth"
 )
 
-// accounts keeps what Gumroad told about the users, and their tokens.
+// accounts stores the users' profiles and tokens.
 //
-// Gumroad revokes a pair of tokens as soon as it is refreshed. If two copies of
-// the application refresh the same pair at once, the later one fails. So a copy
-// takes a lease on the user's row first (busy_until). No transaction is open while
-// Gumroad is asked: a Gumroad that hangs blocks nobody else, and if the copy is
-// killed, the lease runs out. Each pair has a version, and a new pair is stored
-// only in place of the version that it was made from. So a copy whose lease ran
-// out does no harm.
+// Gumroad revokes a pair of tokens as soon as it is refreshed. If two requests
+// refresh the same pair, the later one fails. So a request first takes a lease on the
+// user's row (busy_until). It holds no transaction during the call to Gumroad, so a
+// slow answer blocks no other user. If the program is killed, the lease expires. Each
+// pair has a version. A new pair is stored only if the row still has the old version,
+// so a request whose lease has expired does no harm.
 type accounts struct {
 	db       *database
 	provider *gumroad.Provider
@@ -35,11 +34,11 @@ type accounts struct {
 }
 
 const (
-	// leaseTime is longer than a refresh can take. The clocks of two replicas may
-	// differ by less than the 10 seconds.
+	// leaseTime is longer than a refresh can take. The clocks of two replicas must
+	// differ by less than 10 seconds.
 	leaseTime = gumroad.RequestTimeout + 10*time.Second
 
-	// pollTime is how long to wait before looking again at a row that is taken.
+	// pollTime is how long to wait before trying again to get the lease.
 	pollTime = 50 * time.Millisecond
 )
 
@@ -49,10 +48,10 @@ var (
 	errNotLoggedIn = errors.New("nobody is logged in")
 
 	// errUnreadable says that the tokens were encrypted with another
-	// SESSION_SECRET, or are not those of this user.
+	// SESSION_SECRET, or belong to another user.
 	errUnreadable = errors.New("the stored tokens cannot be decrypted: was SESSION_SECRET changed?")
 
-	// errReplaced says that the account has other tokens by now.
+	// errReplaced says that the account has new tokens.
 	errReplaced = errors.New("the tokens were replaced")
 )
 
@@ -63,14 +62,14 @@ func newAccounts(db *database, provider *gumroad.Provider, secret string) *accou
 	return &accounts{db, provider, box, leaseTime}
 }
 
-// login is what a session says about the browser's user.
+// login is what a session holds.
 type login struct {
 	UserID     string
-	Connection string // of the account, which is another one after a disconnect
+	Connection string // must be that of the account; a disconnect changes it
 	Began      time.Time
 }
 
-// account is what is kept of a user. The tokens are encrypted.
+// account is the stored data of a user. The tokens are encrypted.
 type account struct {
 	profile
 	Refreshed time.Time // zero if never
@@ -98,7 +97,7 @@ func (s *accounts) open(acc account) (p pair, err error) {
 	return p, json.Unmarshal(data, &p)
 }
 
-// find returns the account of who is logged in, or errNotLoggedIn.
+// find returns the account of a login, or errNotLoggedIn.
 func (s *accounts) find(ctx context.Context, who login) (account, error) {
 	acc, err := s.read(ctx, who.UserID)
 	if err == nil && acc.connection != who.Connection {
@@ -122,16 +121,15 @@ func (s *accounts) read(ctx context.Context, userID string) (account, error) {
 	if err != nil {
 		return account{}, fmt.Errorf("reading the account: %w", err)
 	}
-	acc.ID = userID // and not what a row that was copied says
+	acc.ID = userID // the profile may be copied from another row
 	if refreshed != 0 {
 		acc.Refreshed = time.Unix(refreshed, 0)
 	}
 	return acc, nil
 }
 
-// logIn keeps the user who has just logged in. It revokes the tokens of the login
-// before this one, or the new ones if they cannot be kept, since Gumroad's tokens
-// do not expire.
+// logIn stores a user who has just logged in. Gumroad's tokens do not expire, so logIn
+// revokes those of the previous login, or the new ones if it cannot store them.
 func (s *accounts) logIn(ctx context.Context, user goth.User) (login, error) {
 	kept := pair{user.AccessToken, user.RefreshToken}
 	sealed, profile := s.seal(user.UserID, kept), newProfile(user).json()
@@ -144,21 +142,21 @@ func (s *accounts) logIn(ctx context.Context, user goth.User) (login, error) {
 			done, err = s.db.change(ctx, `INSERT INTO gumroad_accounts (user_id, connection, version, busy_until, tokens, profile, refreshed_at)
 				VALUES ($1, $2, $3, 0, $4, $5, 0) ON CONFLICT DO NOTHING`, user.UserID, before.connection, rand.Text(), sealed, profile)
 		case err == nil:
-			// Whoever has the lease works on a pair that is not kept any more.
+			// This also ends a lease, since its pair is no longer used.
 			done, err = s.db.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, profile = $3, refreshed_at = 0
 				WHERE user_id = $4 AND version = $5`, rand.Text(), sealed, profile, user.UserID, before.version)
 		}
 		if err != nil {
 			s.revoke(ctx, kept, pair{})
-			return login{}, fmt.Errorf("keeping the account: %w", err)
+			return login{}, fmt.Errorf("storing the account: %w", err)
 		}
 		if !done {
 			continue // another request was faster
 		}
 		if before.version == "" {
-			// It is the first login.
+			// There was no previous login.
 		} else if old, err := s.open(before); err != nil {
-			log.Print("The tokens of the login before this one stay valid: ", err)
+			log.Print("The tokens of the previous login stay valid: ", err)
 		} else {
 			s.revoke(ctx, old, kept)
 		}
@@ -181,7 +179,7 @@ func (s *accounts) use(ctx context.Context, who login, ask func(accessToken stri
 		if !errors.Is(refused, gumroad.ErrUnauthorized) {
 			return refused
 		}
-		// A refresh may be under way.
+		// A refresh may be in progress. Wait for its end.
 		err = s.exclusive(ctx, who, acc.version, func(context.Context, account, pair) error { return refused })
 		if !errors.Is(err, errReplaced) {
 			return err
@@ -189,7 +187,7 @@ func (s *accounts) use(ctx context.Context, who login, ask func(accessToken stri
 	}
 }
 
-// refetch asks Gumroad who the user is, and keeps the answer.
+// refetch gets the user's profile from Gumroad and stores it.
 func (s *accounts) refetch(ctx context.Context, who login) error {
 	return s.use(ctx, who, func(accessToken string) error {
 		user, err := s.provider.FetchUser(&gumroad.Session{AccessToken: accessToken})
@@ -197,7 +195,7 @@ func (s *accounts) refetch(ctx context.Context, who login) error {
 			return err
 		}
 		if user.UserID != who.UserID {
-			return errors.New("gumroad: fetching the profile again: it is another user's")
+			return errors.New("gumroad: fetching the profile again: Gumroad returned another user")
 		}
 		_, err = s.db.change(ctx, `UPDATE gumroad_accounts SET profile = $1 WHERE user_id = $2 AND connection = $3`,
 			newProfile(user).json(), who.UserID, who.Connection)
@@ -205,8 +203,8 @@ func (s *accounts) refetch(ctx context.Context, who login) error {
 	})
 }
 
-// refresh exchanges the user's tokens for new ones. If another request replaces
-// them while this one waits, that is enough.
+// refresh exchanges the user's tokens for new ones. If another request does so while
+// this one waits, refresh returns nil.
 func (s *accounts) refresh(ctx context.Context, who login) error {
 	acc, err := s.find(ctx, who)
 	if err != nil {
@@ -221,7 +219,7 @@ func (s *accounts) refresh(ctx context.Context, who login) error {
 		stored, err := s.db.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, refreshed_at = $3
 			WHERE user_id = $4 AND version = $5`, rand.Text(), s.seal(acc.ID, fresh), time.Now().Unix(), acc.ID, acc.version)
 		if !stored {
-			// A login or a disconnect came first, or the database failed.
+			// A login or a disconnect was faster, or the database failed.
 			now, _ := s.read(ctx, acc.ID)
 			kept, _ := s.open(now)
 			s.revoke(ctx, fresh, kept)
@@ -234,10 +232,9 @@ func (s *accounts) refresh(ctx context.Context, who login) error {
 	return err
 }
 
-// disconnect has Gumroad revoke the user's tokens, and deletes the account only
-// then: the user must be able to try again until Gumroad has confirmed it. All
-// logins of the user end with the account, as it has another connection when the
-// user comes back.
+// disconnect revokes the user's tokens, and then deletes the account. If Gumroad does
+// not confirm the revocation, the account stays, so that the user can try again.
+// The next login creates an account with a new connection, so all sessions end.
 func (s *accounts) disconnect(ctx context.Context, who login) error {
 	for {
 		err := s.exclusive(ctx, who, "", func(ctx context.Context, acc account, tokens pair) error {
@@ -256,10 +253,10 @@ func (s *accounts) disconnect(ctx context.Context, who login) error {
 	}
 }
 
-// exclusive takes the lease on the user's tokens and calls do, which can take as
-// long as a request to Gumroad. It waits while somebody else has the lease. It
-// returns errReplaced if the account has another version than the given one, unless
-// that is "", and in place of do's error if the version changed meanwhile.
+// exclusive takes the lease on the user's tokens and calls do, which may make one
+// request to Gumroad. It waits while another request has the lease. If the account
+// no longer has the given version, exclusive returns errReplaced. An empty version
+// means any. If do fails and the version has changed, it returns errReplaced too.
 func (s *accounts) exclusive(ctx context.Context, who login, version string, do func(context.Context, account, pair) error) error {
 	waiting, cancel := context.WithTimeout(ctx, s.lease+time.Second)
 	defer cancel()
@@ -287,7 +284,7 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 			}
 		}
 
-		// From here on it goes to the end, even if the browser goes away.
+		// The rest must be done even if the browser disconnects.
 		ctx := context.WithoutCancel(ctx)
 		tokens, err := s.open(acc)
 		if err == nil {
@@ -298,7 +295,7 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 		}
 		if _, err := s.db.change(ctx, `UPDATE gumroad_accounts SET busy_until = 0 WHERE user_id = $1 AND version = $2 AND busy_until = $3`,
 			acc.ID, acc.version, until); err != nil {
-			log.Print("Giving the lease back: ", err)
+			log.Print("Releasing the lease: ", err)
 		}
 		if found, _ := s.find(ctx, who); found.version != acc.version {
 			return errReplaced
@@ -307,13 +304,13 @@ func (s *accounts) exclusive(ctx context.Context, who login, version string, do 
 	}
 }
 
-// revoke has Gumroad revoke tokens that are not kept any more, unless one of them
-// is kept still: a server may give the same one twice.
+// revoke revokes a pair that is no longer used. It does nothing if the pair shares a
+// token with the pair kept, since a server may issue the same token twice.
 func (s *accounts) revoke(ctx context.Context, old, kept pair) {
 	if old.Access == kept.Access || (old.Refresh != "" && old.Refresh == kept.Refresh) {
 		return
 	}
 	if err := s.provider.RevokeToken(ctx, old.Access); err != nil {
-		log.Print("A token that is not used any more stays valid: ", err)
+		log.Print("A token that is no longer used stays valid: ", err)
 	}
 }

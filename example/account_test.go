@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two refreshes with one refresh token would lose the login.
+// The second refresh with the same refresh token would fail.
 func TestRefreshesAtOnce(t *testing.T) {
 	for name, delay := range map[string]time.Duration{"answered at once": 0, "answered late": 200 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func testRefreshesAtOnce(t *testing.T, s *testSite, delay time.Duration) {
 	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode, "its refresh token too")
 }
 
-// livingTokens counts the access tokens that Gumroad gave and still accepts.
+// livingTokens counts the access tokens that Gumroad issued and still accepts.
 func livingTokens(s *testSite) int {
 	count := 0
 	for _, secret := range s.secrets.accessTokens() {
@@ -66,7 +66,7 @@ func livingTokens(s *testSite) int {
 }
 
 // hang makes the next request to the endpoint wait until release is called, and
-// returns once the request has come.
+// returns when the request has arrived.
 func hang(s *testSite, path string, start func()) (release func()) {
 	stop := make(chan bool)
 	arrived := s.secrets.hold(path, stop)
@@ -75,7 +75,7 @@ func hang(s *testSite, path string, start func()) (release func()) {
 	return sync.OnceFunc(func() { close(stop) })
 }
 
-// A Gumroad that hangs blocks nobody else, and not the user's own next login.
+// A slow answer of Gumroad blocks no other user, and not the user's next login.
 func TestLoginWhileRefreshHangs(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -99,7 +99,7 @@ func TestLoginWhileRefreshHangs(t *testing.T) {
 	})
 }
 
-// A disconnect takes its turn after a refresh, or it would revoke the old pair.
+// A disconnect waits for a refresh in progress. Otherwise it would revoke the old pair.
 func TestDisconnectWhileRefreshHangs(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -115,8 +115,7 @@ func TestDisconnectWhileRefreshHangs(t *testing.T) {
 	})
 }
 
-// A login while a disconnect is under way brings new tokens, and those are revoked
-// as well.
+// A login during a disconnect brings new tokens. They are revoked too.
 func TestLoginWhileDisconnectHangs(t *testing.T) {
 	s := newTestSite(t)
 	ann, bob := s.visitor(), s.visitor()
@@ -130,7 +129,7 @@ func TestLoginWhileDisconnectHangs(t *testing.T) {
 	require.Zero(t, livingTokens(s))
 }
 
-// A request that waits for its turn ends when the browser goes away.
+// A request that waits for a lease ends when the browser disconnects.
 func TestTurnEndsWithTheRequest(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -143,13 +142,13 @@ func TestTurnEndsWithTheRequest(t *testing.T) {
 	require.ErrorIs(t, s.app.accounts.refresh(ctx, who), context.Canceled)
 	s.app.accounts.lease = -time.Second + 500*time.Millisecond
 	require.ErrorIs(t, s.app.accounts.refresh(context.Background(), who), context.DeadlineExceeded, "nobody waits for longer than a lease")
-	require.Contains(t, s.visitorWith(ann.session()).post("/token/refresh").body, "Gumroad is not answering")
+	require.Contains(t, s.visitorWith(ann.session()).post("/token/refresh").body, "Gumroad is unavailable")
 	s.app.accounts.lease = leaseTime
 	release()
 	require.Equal(t, http.StatusOK, (<-refreshed).StatusCode)
 }
 
-// A browser may go away while Gumroad is asked for new tokens.
+// A browser may disconnect during a refresh.
 func TestBrowserGoesAwayAtRefresh(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -165,7 +164,7 @@ func TestBrowserGoesAwayAtRefresh(t *testing.T) {
 	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
 }
 
-// After an error, the next refresh need not wait for the end of a lease.
+// After an error, the next refresh does not wait for the end of the lease.
 func TestLeaseIsGivenBack(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -182,11 +181,10 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	})
 }
 
-// leaseOfChild is that of a copy that is killed.
+// leaseOfChild is the lease of the copy that is killed.
 const leaseOfChild = 2 * time.Second
 
-// A copy that is killed while it refreshes blocks the user for the rest of its
-// lease and no longer.
+// A copy that is killed during a refresh blocks the user only until its lease ends.
 func TestKilledCopy(t *testing.T) {
 	eachDatabase(t, true, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -242,8 +240,8 @@ func TestMain(m *testing.M) {
 	fmt.Fprintln(os.Stderr, accounts.refresh(context.Background(), c.Who))
 }
 
-// No way saves a pair whose answer is lost: the user is told to log in again, and
-// can.
+// If the answer to a refresh is lost, the tokens are lost too. The user must log in
+// again, and can.
 func TestLostAnswer(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -252,7 +250,7 @@ func TestLostAnswer(t *testing.T) {
 		s.gumroad.Fail(gumroadtest.TokenPath, gumroadtest.Fault{After: true})
 		page := ann.post("/token/refresh")
 		require.Equal(t, http.StatusBadGateway, page.StatusCode)
-		require.Contains(t, page.body, "Gumroad is not answering")
+		require.Contains(t, page.body, "Gumroad is unavailable")
 		page = ann.post("/token/refresh")
 		require.Equal(t, http.StatusUnauthorized, page.StatusCode)
 		require.Contains(t, page.body, "Gumroad no longer accepts this login")
@@ -262,7 +260,7 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-// Disconnect ends the user's logins in every browser, at every copy, for good.
+// Disconnect ends the user's logins in every browser and at every copy.
 func TestDisconnectEndsAllLogins(t *testing.T) {
 	eachDatabase(t, true, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address, copies: 2})
@@ -283,7 +281,7 @@ func TestDisconnectEndsAllLogins(t *testing.T) {
 	})
 }
 
-// The second login of a user leaves one pair alive, also of two at once.
+// After several logins of one user at once, one pair of tokens is valid.
 func TestLoginsAtOnce(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -303,7 +301,7 @@ func TestLoginsAtOnce(t *testing.T) {
 	})
 }
 
-// A server that gives the same pair twice keeps it.
+// If a server issues the same token twice, it is not revoked.
 func TestSamePairTwice(t *testing.T) {
 	for name, body := range map[string]string{
 		"both tokens":       `{"access_token":"ACCESS","refresh_token":"REFRESH","token_type":"Bearer"}`,
@@ -341,10 +339,10 @@ func TestRevocationFailsAtSecondLogin(t *testing.T) {
 	ann.logIn()
 	s.gumroad.Fail(gumroadtest.RevokePath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode, "the login goes through")
-	require.Contains(t, s.log.String(), "A token that is not used any more stays valid: gumroad: ")
+	require.Contains(t, s.log.String(), "A token that is no longer used stays valid: gumroad: ")
 }
 
-// Who reads the database file or a dump can neither log in nor use a token.
+// Nobody can log in or use a token with the content of the database.
 func TestNoSecretInDatabase(t *testing.T) {
 	eachDatabase(t, true, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -400,8 +398,7 @@ func dumpOf(t *testing.T, address string) string {
 	return dump.String()
 }
 
-// The tokens are those of the row's user and no other's, even if all else of the
-// row was copied.
+// Tokens that were copied to another user's row cannot be used.
 func TestRowOfAnotherUser(t *testing.T) {
 	eachDatabase(t, false, func(t *testing.T, address string) {
 		s := newTestSite(t, siteOptions{address: address})
@@ -439,14 +436,14 @@ func TestAnotherSecret(t *testing.T) {
 			require.Contains(t, s.log.String(), "SESSION_SECRET")
 			require.Empty(t, ann.session())
 			require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
-			require.Contains(t, s.log.String(), "The tokens of the login before this one stay valid", "they cannot be revoked")
-			require.NotContains(t, s.log.String(), "A token that is not used any more")
+			require.Contains(t, s.log.String(), "The tokens of the previous login stay valid", "they cannot be revoked")
+			require.NotContains(t, s.log.String(), "A token that is no longer used")
 			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
 		}
 	})
 }
 
-// A database that fails gives a page that says so, and the log the reason.
+// If the database fails, a page says so, and the log has the reason.
 func TestDatabaseFails(t *testing.T) {
 	tests := map[string]struct{ method, path string }{
 		"start": {"GET", "/"}, "profile": {"GET", "/profile"}, "products": {"GET", "/products"}, "refresh": {"POST", "/token/refresh"},
@@ -473,8 +470,8 @@ func TestDatabaseFails(t *testing.T) {
 	}
 }
 
-// A login whose tokens cannot be kept has them revoked, and is no mistake of the
-// user's.
+// If the tokens of a login cannot be stored, they are revoked. The page does not
+// blame the user.
 func TestDatabaseFailsAtCallback(t *testing.T) {
 	for _, statement := range []string{
 		"DROP TABLE gumroad_accounts",
@@ -541,10 +538,10 @@ func TestDatabaseFailsAtLease(t *testing.T) {
 	require.NoError(t, err)
 	s.gumroad.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Status: http.StatusServiceUnavailable})
 	require.Equal(t, http.StatusBadGateway, ann.post("/token/refresh").StatusCode)
-	require.Contains(t, s.log.String(), "Giving the lease back: ")
+	require.Contains(t, s.log.String(), "Releasing the lease: ")
 }
 
-// A session that cannot be ended is not said to be over.
+// If a session cannot be ended, the page does not say that it has ended.
 func TestDatabaseFailsAtEndOfSession(t *testing.T) {
 	for name, end := range map[string]func(s *testSite, ann *visitor) answer{
 		"log out":    func(_ *testSite, ann *visitor) answer { return ann.post("/logout") },
@@ -569,7 +566,7 @@ func TestDatabaseFailsAtEndOfSession(t *testing.T) {
 	}
 }
 
-// A refresh that comes after a disconnect finds nobody.
+// After a disconnect, a refresh finds no account.
 func TestDisconnectedWhileRefreshHangs(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -609,7 +606,7 @@ func TestDatabaseFailsAtDisconnect(t *testing.T) {
 	require.Contains(t, s.log.String(), "no room")
 }
 
-// A session that cannot be read does not bar the way for as long as its cookie lasts.
+// A user whose session cannot be read can log in again.
 func TestSpoiledSession(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()

@@ -17,7 +17,7 @@ import (
 	"github.com/markbates/goth/gothic"
 )
 
-// app is the web application. The login itself is gothic's work.
+// app is the web application. gothic does the login itself.
 type app struct {
 	http.Handler
 	provider    *gumroad.Provider
@@ -27,24 +27,24 @@ type app struct {
 	test        bool // whether the provider logs in at the test server
 }
 
-// newApp returns the application that browsers find at base. It sets up goth and
-// gothic, which have one configuration for the whole program.
+// newApp returns the application that browsers open at base. It configures goth and
+// gothic, whose configuration is global.
 func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret string, test bool) (*app, error) {
 	a := &app{provider: provider, accounts: newAccounts(db, provider, secret), sessions: newSessions(db.sessions, base), test: test}
-	// Behind a proxy, the Host may be another one than browsers see.
+	// Behind a proxy, the Host can differ from the one in the browser.
 	a.crossOrigin = http.NewCrossOriginProtection()
 	if err := a.crossOrigin.AddTrustedOrigin(base.String()); err != nil {
 		return nil, err
 	}
 	goth.UseProviders(provider)
 	gothic.Store = newGothicStore(secret, base)
-	// gothic would take the state and the provider from the query if they are
-	// there, and whoever makes a link could choose them.
+	// By default, gothic takes the state and the provider from the query, so a link
+	// could choose them.
 	gothic.SetState = func(*http.Request) string { return rand.Text() }
-	gothic.GetProviderName = func(r *http.Request) (string, error) { return providerName(r), nil }
+	gothic.GetProviderName = func(*http.Request) (string, error) { return provider.Name(), nil }
 
 	router := pat.New()
-	// Path, since pat's own Get and Post match whatever begins like the path.
+	// Path, since pat's Get and Post also match longer paths.
 	route := func(path string, h http.Handler, methods ...string) {
 		router.Path(path).Methods(methods...).Handler(h)
 		router.Path(path).Handler(a.page(func(w http.ResponseWriter, _ *http.Request, _ login) error {
@@ -53,8 +53,8 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 		}))
 	}
 	route("/", a.page(a.start), "GET", "HEAD")
-	route("/auth/{provider}", a.page(a.begin), "POST")
-	route("/auth/{provider}/callback", a.page(a.callback), "GET") // no HEAD, which would use the code up
+	route("/auth/gumroad", a.page(a.begin), "POST")
+	route("/auth/gumroad/callback", a.page(a.callback), "GET") // no HEAD: a link scanner would use up the code
 	route("/profile", a.page(a.profile), "GET", "HEAD")
 	route("/profile/refetch", a.page(a.change(a.accounts.refetch, "/profile?done=fetched")), "POST")
 	route("/products", a.page(a.products), "GET")
@@ -66,8 +66,8 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	nowhere := a.page(func(http.ResponseWriter, *http.Request, login) error { return notFound })
 	router.NotFoundHandler = nowhere
 	a.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// pat would redirect to the path without the dots and slashes too many,
-		// unescaped: browsers take "/\host" for the address of another host.
+		// pat redirects such a path to its clean form, but does not escape it. Browsers
+		// read "/\host" as another host.
 		if r.URL.Path != path.Clean(r.URL.Path) {
 			nowhere.ServeHTTP(w, r)
 			return
@@ -77,27 +77,29 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	return a, nil
 }
 
-// handler answers a request, or returns the error to answer with. Who is the login
-// of the browser's session.
+// handler answers a request or returns an error. The parameter who is the login of
+// the session.
 type handler func(w http.ResponseWriter, r *http.Request, who login) error
 
-// page makes an http.Handler of h, with what every page needs.
+// page returns an http.Handler that calls h. It sets the headers of every page,
+// refuses requests of other websites, loads the session and shows errors.
 func (a *app) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
-		// Browsers apply form-action to the redirect after the form as well.
+		// Browsers also apply form-action to the redirect after the form.
 		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; "+
 			"form-action 'self' https://gumroad.com https://*.gumroad.com; base-uri 'none'; frame-ancestors 'none'")
-		// Not no-referrer, which would take the Origin from our own forms.
+		// With no-referrer, browsers would leave the Origin out of our own forms.
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("X-Content-Type-Options", "nosniff")
 
 		err := error(foreign)
 		if a.crossOrigin.Check(r) == nil {
 			var ctx context.Context
-			if ctx, err = a.loadSession(r); err == nil {
-				err = h(w, r.WithContext(ctx), a.who(ctx))
+			var who login
+			if ctx, who, err = a.loadSession(r); err == nil {
+				err = h(w, r.WithContext(ctx), who)
 			}
 		}
 		if err != nil {
@@ -106,17 +108,7 @@ func (a *app) page(h handler) http.Handler {
 	})
 }
 
-// providerName returns the provider in the path. pat adds it to the query, after
-// what a link may have there, and a link may have more there than can be read.
-func providerName(r *http.Request) string {
-	names := r.URL.Query()[":provider"]
-	if len(names) == 0 {
-		return ""
-	}
-	return names[len(names)-1]
-}
-
-// start shows the page with the button.
+// start shows the start page.
 func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
 	acc, err := a.accounts.find(r.Context(), who)
 	v := view{Title: "Log in with Gumroad", Scopes: asked}
@@ -132,39 +124,32 @@ func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
 	return nil
 }
 
-// begin sends the user to Gumroad.
+// begin redirects the user to Gumroad.
 func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
-	if _, err := goth.GetProvider(providerName(r)); err != nil {
-		return notFound
-	}
 	address, err := gothic.GetAuthURL(w, r)
 	if err != nil {
 		return err
 	}
-	// 303, where gothic's BeginAuthHandler has 307, which would send the form on
-	// to Gumroad.
+	// With the 307 of gothic's BeginAuthHandler, browsers would send the form to
+	// Gumroad.
 	http.Redirect(w, r, address, http.StatusSeeOther)
 	return nil
 }
 
-// callback is where Gumroad sends the user back to.
+// callback completes the login. Gumroad redirects the user here.
 func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error {
-	name := providerName(r)
-	if _, err := goth.GetProvider(name); err != nil {
-		return notFound
-	}
-	stored, err := gothic.GetFromSession(name, r)
+	stored, err := gothic.GetFromSession(a.provider.Name(), r)
 	if err != nil {
 		return a.loginOver(r.Context(), who)
 	}
-	// gothic deletes the login at every callback, also at one that belongs to
-	// another login. Such a callback must leave this one alone.
+	// gothic ends the login in progress at every callback, even at one with a wrong
+	// state. Such a callback must change nothing.
 	if a.state(stored) != gothic.GetState(r) {
 		return mixedUp
 	}
 	user, err := gothic.CompleteUserAuth(w, r)
-	// gothic stores the session, with the tokens, before it deletes it. Only the
-	// deletion may reach the browser.
+	// gothic sets its cookie twice: first with the tokens, then empty. Only the second
+	// may reach the browser.
 	w.Header().Del("Set-Cookie")
 	if err := gothic.Logout(w, r); err != nil {
 		return err
@@ -173,8 +158,8 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error 
 		return loginProblem(r, err)
 	}
 
-	// There is a new pair of tokens, so from here on it goes to the end, even if
-	// the browser goes away.
+	// Gumroad has issued new tokens. They must be stored even if the browser
+	// disconnects.
 	ctx := context.WithoutCancel(r.Context())
 	if who, err = a.accounts.logIn(ctx, user); err != nil {
 		return err
@@ -186,7 +171,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error 
 	return nil
 }
 
-// state returns the state that a login was begun with, or "".
+// state returns the state of the login in progress, or "".
 func (a *app) state(stored string) string {
 	session, err := a.provider.UnmarshalSession(stored)
 	if err != nil {
@@ -200,7 +185,7 @@ func (a *app) state(stored string) string {
 	return u.Query().Get("state")
 }
 
-// profile shows who is logged in.
+// profile shows the user's profile.
 func (a *app) profile(w http.ResponseWriter, r *http.Request, who login) error {
 	acc, err := a.accounts.find(r.Context(), who)
 	if err != nil {
@@ -211,7 +196,7 @@ func (a *app) profile(w http.ResponseWriter, r *http.Request, who login) error {
 	return nil
 }
 
-// products shows what the user sells, as an example of a call of Gumroad's API.
+// products shows the user's products. It is an example of a call to Gumroad's API.
 func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error {
 	var page productPage
 	key := r.URL.Query().Get("page_key")
@@ -229,8 +214,7 @@ func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error 
 	return nil
 }
 
-// change makes a handler of one that changes what is kept of the user, and of the
-// address to go to then.
+// change returns a handler that calls do and then redirects to next.
 func (a *app) change(do func(context.Context, login) error, next string) handler {
 	return func(w http.ResponseWriter, r *http.Request, who login) error {
 		if err := do(r.Context(), who); err != nil {
@@ -241,8 +225,8 @@ func (a *app) change(do func(context.Context, login) error, next string) handler
 	}
 }
 
-// disconnect has Gumroad revoke the tokens, and logs the user out everywhere only
-// then.
+// disconnect revokes the tokens. If Gumroad confirms it, the user is logged out in
+// all browsers.
 func (a *app) disconnect(w http.ResponseWriter, r *http.Request, who login) error {
 	err := a.accounts.disconnect(r.Context(), who)
 	if errors.Is(err, errNotLoggedIn) || errors.Is(err, errUnreadable) {
@@ -259,8 +243,7 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request, who login) erro
 	return nil
 }
 
-// logout ends the login in this browser. What the user allowed at Gumroad stays
-// allowed.
+// logout logs the user out in this browser. The access granted at Gumroad remains.
 func (a *app) logout(w http.ResponseWriter, r *http.Request, _ login) error {
 	if err := a.endSession(r.Context(), w); err != nil {
 		return err

@@ -89,7 +89,7 @@ func TestNewIDAtLogin(t *testing.T) {
 	require.NotEqual(t, first, ann.session())
 	thief := s.visitor()
 	thief.setCookie(s.app.sessions.Cookie.Name, first)
-	require.Equal(t, http.StatusUnauthorized, thief.get("/profile").StatusCode, "the old id is good for nothing")
+	require.Equal(t, http.StatusUnauthorized, thief.get("/profile").StatusCode, "the old id is no longer valid")
 }
 
 func TestSecondLoginLeavesNoToken(t *testing.T) {
@@ -104,7 +104,7 @@ func TestSecondLoginLeavesNoToken(t *testing.T) {
 	require.True(t, s.alive(s.accessToken()))
 }
 
-// A browser may go away while Gumroad is asked.
+// A browser may disconnect during the callback.
 func TestBrowserGoesAwayAtCallback(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -130,7 +130,8 @@ func TestDeny(t *testing.T) {
 	page := ann.follow(callback)
 	require.Equal(t, http.StatusForbidden, page.StatusCode)
 	require.Contains(t, page.body, "You did not give access")
-	require.Contains(t, page.body, `action="/auth/gumroad"`)
+	require.Contains(t, page.body, `<form method="post" action="/auth/gumroad"><button class="button">Continue with Gumroad</button>`, "it is the filled button")
+	require.Contains(t, page.body, `<a class="button second" href="/">`)
 	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 	require.Empty(t, s.gumroad.Requests(), "there is nothing to exchange")
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
@@ -150,14 +151,14 @@ func TestCallbackOutOfPlace(t *testing.T) {
 		"begun by somebody else": {func(s *testSite, ann *visitor) string {
 			return s.authorize(s.visitor().begin())
 		}, "This login is over"},
-		"of somebody else, with a login under way": {func(s *testSite, ann *visitor) string {
+		"of somebody else, with a login in progress": {func(s *testSite, ann *visitor) string {
 			ann.begin()
 			return s.authorize(s.visitor().begin())
-		}, "not the login that you began"},
+		}, "This login doesn&#39;t match"},
 		"without a state": {func(s *testSite, ann *visitor) string {
 			callback := s.authorize(ann.begin())
 			return callback[:strings.Index(callback, "&state=")]
-		}, "not the login that you began"},
+		}, "This login doesn&#39;t match"},
 		"without a code": {func(s *testSite, ann *visitor) string {
 			return s.url + "/auth/gumroad/callback?state=" + state(ann.begin())
 		}, "Gumroad did not finish this login"},
@@ -182,13 +183,13 @@ func TestCallbackOutOfPlace(t *testing.T) {
 			page := ann.follow(test.callback(s, ann))
 			require.Equal(t, http.StatusBadRequest, page.StatusCode)
 			require.Contains(t, page.body, test.says)
-			require.Contains(t, page.body, `action="/auth/gumroad"`, "a way on")
+			require.Contains(t, page.body, `action="/auth/gumroad"`, "there is a button to log in")
 			require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 		})
 	}
 }
 
-// A callback of another login proves nothing, so it changes nothing.
+// A callback with a wrong state changes nothing.
 func TestTwoTabs(t *testing.T) {
 	for name, callback := range map[string]func(s *testSite, first answer) string{
 		"the first is finished": func(s *testSite, first answer) string { return s.authorize(first) },
@@ -208,14 +209,14 @@ func TestTwoTabs(t *testing.T) {
 			second := s.authorize(ann.begin())
 			page := ann.follow(first)
 			require.Equal(t, http.StatusBadRequest, page.StatusCode)
-			require.Contains(t, page.body, "not the login that you began")
+			require.Contains(t, page.body, "This login doesn&#39;t match")
 			require.Empty(t, page.Cookies())
 			require.Equal(t, http.StatusOK, ann.follow(second).StatusCode)
 		})
 	}
 }
 
-// Browsers say of the way back from Gumroad that it comes from another website.
+// Browsers report the redirect from Gumroad as a cross-site request.
 func TestCallbackIsCrossSite(t *testing.T) {
 	s := newTestSite(t)
 	page := s.visitor().logIn()
@@ -226,7 +227,7 @@ func TestCallbackIsCrossSite(t *testing.T) {
 	require.Contains(t, page.body, "John Smith")
 }
 
-// A scanner of links asks with HEAD, and must not use the code up.
+// A link scanner sends HEAD. It must not use up the code.
 func TestHeadOfCallback(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -241,7 +242,7 @@ func TestHeadOfCallback(t *testing.T) {
 	}
 }
 
-// Behind a proxy that changes the Host, an older browser's Origin is still ours.
+// A proxy may change the Host. The Origin of an older browser is still accepted.
 func TestOriginBehindProxy(t *testing.T) {
 	s := newTestSite(t)
 	s.url = "https://login.example.com"
@@ -255,7 +256,7 @@ func TestOriginBehindProxy(t *testing.T) {
 	}
 }
 
-// What Gumroad refuses for good is not shown as a Gumroad that is down.
+// A permanent refusal is not shown as an outage of Gumroad.
 func TestRefusedForGood(t *testing.T) {
 	tests := map[string]struct {
 		fault     gumroadtest.Fault
@@ -263,9 +264,9 @@ func TestRefusedForGood(t *testing.T) {
 		status    int
 		loggedOut bool
 	}{
-		"no scope": {gumroadtest.Fault{Status: 403}, "not set up right", 500, false},
-		"a proxy":  {gumroadtest.Fault{Status: 403, Body: "<html>blocked</html>"}, "not set up right", 500, false},
-		"a path":   {gumroadtest.Fault{Status: 404}, "not set up right", 500, false},
+		"no scope": {gumroadtest.Fault{Status: 403}, "not configured correctly", 500, false},
+		"a proxy":  {gumroadtest.Fault{Status: 403, Body: "<html>blocked</html>"}, "not configured correctly", 500, false},
+		"a path":   {gumroadtest.Fault{Status: 404}, "not configured correctly", 500, false},
 		"gone":     {gumroadtest.Fault{Body: `{"success":false,"message":"The user was not found."}`}, "Gumroad does not know this account", 401, true},
 	}
 	for name, test := range tests {
@@ -319,10 +320,10 @@ func TestRefetch(t *testing.T) {
 	page := ann.post("/profile/refetch")
 	require.Equal(t, http.StatusOK, page.StatusCode)
 	require.Contains(t, page.body, "Jonathan Smith")
-	require.Contains(t, page.body, "as Gumroad has it now")
+	require.Contains(t, page.body, "Your profile is up to date")
 }
 
-// Nobody becomes somebody else in the middle of a login.
+// A session never changes to another user.
 func TestRefetchGivesAnotherUser(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
@@ -332,11 +333,11 @@ func TestRefetchGivesAnotherUser(t *testing.T) {
 	require.Contains(t, ann.get("/profile").body, "John Smith")
 }
 
-// A link cannot have the application say what did not happen.
+// A link cannot make the application report what did not happen.
 func TestNoticesOfALink(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
-	require.NotContains(t, ann.get("/?done=refreshed").body, "There is a new token")
+	require.NotContains(t, ann.get("/?done=refreshed").body, "The token was refreshed")
 	ann.logIn()
 	require.NotContains(t, ann.get("/profile?done=disconnected").body, "You are disconnected")
 	require.NotContains(t, ann.get("/?done=loggedout").body, "You are logged out")
@@ -349,7 +350,7 @@ func TestRefresh(t *testing.T) {
 	old := s.accessToken()
 	page := ann.post("/token/refresh")
 	require.Equal(t, http.StatusOK, page.StatusCode)
-	require.Contains(t, page.body, "There is a new token")
+	require.Contains(t, page.body, "The token was refreshed")
 	require.NotContains(t, page.body, "Not yet")
 	require.False(t, s.alive(old))
 	require.Equal(t, http.StatusOK, ann.post("/profile/refetch").StatusCode, "the new token is the one that is used")
@@ -494,12 +495,12 @@ func TestPostFromElsewhere(t *testing.T) {
 	ann := s.visitor()
 	ann.logIn()
 	token := s.accessToken()
-	neighbour := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+	sibling := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	for _, header := range []http.Header{
 		{"Sec-Fetch-Site": {"cross-site"}},
-		{"Sec-Fetch-Site": {"same-site"}, "Origin": {neighbour}},
+		{"Sec-Fetch-Site": {"same-site"}, "Origin": {sibling}},
 		{"Origin": {"https://evil.example"}},
-		{"Origin": {neighbour}},
+		{"Origin": {sibling}},
 		{"Origin": {"null"}},
 	} {
 		for _, path := range []string{"/auth/gumroad", "/profile/refetch", "/token/refresh", "/disconnect", "/logout"} {
@@ -535,15 +536,14 @@ func TestNoSuchPage(t *testing.T) {
 	ann := s.visitor()
 	for _, page := range []answer{ann.get("/profiles"), ann.get("/profile/x"), ann.get("/nowhere"), ann.get("/templates/start.html"),
 		ann.post("/auth/other"), ann.get("/auth/other/callback?code=x&state=y"),
-		// Some of these lead to another host once they are made clean.
+		// In their clean form, some of these lead to another host.
 		ann.get("//%5Cevil.example/x"), ann.get("//%09/evil.example/.."), ann.get("//evil.example"), ann.get("/./profile")} {
 		require.Equal(t, http.StatusNotFound, page.StatusCode, page.Request.URL.Path)
-		require.Contains(t, page.body, "There is no such page")
+		require.Contains(t, page.body, "This page does not exist")
 	}
 }
 
-// Newer versions of Go read no query that has this many parameters, not even its
-// beginning.
+// Newer versions of Go refuse a query with this many parameters.
 func TestCallbackWithManyParameters(t *testing.T) {
 	s := newTestSite(t)
 	page := s.visitor().get("/auth/gumroad/callback?" + strings.Repeat("a&", 20_000))
@@ -565,7 +565,7 @@ func TestGumroadDown(t *testing.T) {
 				s.gumroad.Fail(path, fault)
 				page := ann.logIn()
 				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
-				require.Contains(t, page.body, "Gumroad is not answering")
+				require.Contains(t, page.body, "Gumroad is unavailable")
 				require.Contains(t, page.body, `action="/auth/gumroad"`)
 				require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 			}
@@ -574,10 +574,10 @@ func TestGumroadDown(t *testing.T) {
 				s.gumroad.Fail(endpoint, fault)
 				page := ann.post(path)
 				require.Equal(t, http.StatusBadGateway, page.StatusCode, path)
-				require.Contains(t, page.body, "you are still logged in")
+				require.Contains(t, page.body, "You are still logged in")
 				require.Equal(t, http.StatusOK, ann.post(path).StatusCode, "and the next try works")
 			}
-			require.NotEmpty(t, s.log.String(), "whoever runs it can see why")
+			require.NotEmpty(t, s.log.String(), "the log has the reason")
 		})
 	}
 }
@@ -587,7 +587,7 @@ func TestNotSetUpRight(t *testing.T) {
 	s.provider.Secret = "wrong"
 	page := s.visitor().logIn()
 	require.Equal(t, http.StatusInternalServerError, page.StatusCode)
-	require.Contains(t, page.body, "not set up right")
+	require.Contains(t, page.body, "not configured correctly")
 	require.Contains(t, s.log.String(), "check the client key and the secret")
 }
 
@@ -646,13 +646,13 @@ func TestHeaders(t *testing.T) {
 	assert.Equal(t, "image/svg+xml", ann.get("/icon.svg").Header.Get("Content-Type"))
 }
 
-// A page that cannot be made is no blank page.
+// If a page cannot be built, the answer is an error and not a blank page.
 func TestPageThatCannotBeMade(t *testing.T) {
 	s := newTestSite(t)
 	recorder := httptest.NewRecorder()
 	s.app.render(recorder, http.StatusOK, "nothing.html", view{})
 	require.Equal(t, http.StatusInternalServerError, recorder.Code)
-	require.Contains(t, recorder.Body.String(), "This page could not be made.")
+	require.Contains(t, recorder.Body.String(), "This page could not be shown.")
 	require.Contains(t, s.log.String(), "nothing.html")
 }
 
@@ -704,7 +704,7 @@ func TestUsernameOfTheOlderForm(t *testing.T) {
 	}
 }
 
-// Gumroad lists all products of a user with the profile, which are no use there.
+// Gumroad's profile lists all products of the user. The application does not store them.
 func TestKeepsNoProducts(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()

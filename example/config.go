@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// config is what the environment says.
+// config holds the settings from the environment.
 type config struct {
 	port, listen  string
 	baseURL       string // where browsers find the application, "" for where it listens
@@ -27,7 +27,7 @@ type config struct {
 func readConfig(getenv func(string) string) (cfg config, err error) {
 	for _, name := range []string{"PORT", "BASE_URL", "GUMROAD_KEY", "GUMROAD_SECRET", "SESSION_SECRET", "DATABASE_URL"} {
 		if value := getenv(name); value != strings.TrimSpace(value) {
-			return cfg, fmt.Errorf("%s is blank, or begins or ends with a space or a line break: take it out", name)
+			return cfg, fmt.Errorf("%s begins or ends with a space or a line break: remove it", name)
 		}
 	}
 	cfg.key, cfg.secret = getenv("GUMROAD_KEY"), getenv("GUMROAD_SECRET")
@@ -65,9 +65,9 @@ func isPort(s string) bool {
 	return s == strconv.FormatUint(n, 10)
 }
 
-// origin returns scheme, host and port as browsers write them. It refuses an
-// address whose host browsers write in another way, since the redirect URI that is
-// registered at Gumroad must match to the letter.
+// origin returns the scheme, the host and the port as browsers write them. If
+// browsers write the host differently, it returns an error, since the redirect URI
+// must match the one registered at Gumroad exactly.
 func origin(given string) (string, error) {
 	given = strings.TrimSuffix(strings.ToLower(given), "/")
 	u, err := url.Parse(given)
@@ -91,7 +91,7 @@ func origin(given string) (string, error) {
 
 var (
 	hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
-	numeric  = regexp.MustCompile(`(^|\.)(\d+|0x[0-9a-f]*)$`) // what browsers take for an IP address
+	numeric  = regexp.MustCompile(`(^|\.)(\d+|0x[0-9a-f]*)$`) // what browsers read as an IP address
 )
 
 // browserHost returns the host as browsers write it in an address.
@@ -103,15 +103,15 @@ func browserHost(host string) (string, error) {
 	case ip.Is6() && !ip.Is4In6():
 		return "[" + ip.String() + "]", nil
 	}
-	if !hostName.MatchString(host) { // IDNA does not know the underscore
+	if !hostName.MatchString(host) { // IDNA has no underscore
 		var err error
 		host, err = idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
 		if err != nil || !hostName.MatchString(host) {
-			return "", errors.New("has a host that browsers do not accept: it must be one such as login.example.com")
+			return "", errors.New("has a host that browsers do not accept: use one such as login.example.com")
 		}
 	}
 	if numeric.MatchString(host) {
-		return "", errors.New("has a host that browsers write in another way: write an IP address with all its four numbers, such as 127.0.0.1")
+		return "", errors.New("has a host that browsers write differently: write all four numbers of an IP address, such as 127.0.0.1")
 	}
 	return host, nil
 }

@@ -21,12 +21,12 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		"only the key":            {map[string]string{"GUMROAD_KEY": "k"}, []string{"GUMROAD_KEY is set but GUMROAD_SECRET is not"}},
 		"only the secret":         {map[string]string{"GUMROAD_SECRET": "hush"}, []string{"GUMROAD_SECRET is set but GUMROAD_KEY is not"}},
-		"a blank key":             {map[string]string{"GUMROAD_KEY": " ", "GUMROAD_SECRET": "hush"}, []string{"GUMROAD_KEY is blank"}},
-		"a secret with a newline": {map[string]string{"GUMROAD_KEY": "k", "GUMROAD_SECRET": "hush\n"}, []string{"GUMROAD_SECRET is blank, or begins or ends with"}},
-		"a blank database":        {map[string]string{"DATABASE_URL": "\t"}, []string{"DATABASE_URL is blank"}},
-		"a blank port":            {map[string]string{"PORT": " 3000"}, []string{"PORT is blank"}},
-		"a blank address":         {map[string]string{"BASE_URL": "https://example.com "}, []string{"BASE_URL is blank"}},
-		"a blank session secret":  {map[string]string{"SESSION_SECRET": " "}, []string{"SESSION_SECRET is blank"}},
+		"a blank key":             {map[string]string{"GUMROAD_KEY": " ", "GUMROAD_SECRET": "hush"}, []string{"GUMROAD_KEY begins or ends with a space"}},
+		"a secret with a newline": {map[string]string{"GUMROAD_KEY": "k", "GUMROAD_SECRET": "hush\n"}, []string{"GUMROAD_SECRET begins or ends with a space"}},
+		"a blank database":        {map[string]string{"DATABASE_URL": "\t"}, []string{"DATABASE_URL begins or ends with a space"}},
+		"a blank port":            {map[string]string{"PORT": " 3000"}, []string{"PORT begins or ends with a space"}},
+		"a blank address":         {map[string]string{"BASE_URL": "https://example.com "}, []string{"BASE_URL begins or ends with a space"}},
+		"a blank session secret":  {map[string]string{"SESSION_SECRET": " "}, []string{"SESSION_SECRET begins or ends with a space"}},
 		"no session secret":       {map[string]string{"GUMROAD_KEY": "k", "GUMROAD_SECRET": "hush"}, []string{"SESSION_SECRET", "32", "openssl rand -hex 32"}},
 		"a short session secret":  {map[string]string{"GUMROAD_KEY": "k", "GUMROAD_SECRET": "s", "SESSION_SECRET": "hush" + strings.Repeat("ü", 27)}, []string{"SESSION_SECRET", "too short"}},
 		"a short one for tests":   {map[string]string{"SESSION_SECRET": "hush"}, []string{"SESSION_SECRET"}},
@@ -101,8 +101,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Tokens of the test server die with the program. Those of Gumroad do not, so they
-// are kept.
+// The tokens of the test server end with the program, so they need no file. Those of
+// Gumroad do not end.
 func TestConfigOfSecretAndDatabase(t *testing.T) {
 	one, err := readConfig(env(nil))
 	require.NoError(t, err)

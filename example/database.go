@@ -21,25 +21,25 @@ import (
 )
 
 // tables are the same for SQLite and PostgreSQL. Their names begin with gumroad_,
-// since the database may be one that other programs use as well.
+// since other programs may use the same database.
 const tables = `
 CREATE TABLE IF NOT EXISTS gumroad_accounts (
 	user_id      TEXT PRIMARY KEY,
-	connection   TEXT NOT NULL,   -- random, new when the user connects after a disconnect
-	version      TEXT NOT NULL,   -- random, new with each pair of tokens
-	busy_until   BIGINT NOT NULL, -- until when one request has the tokens to itself, in Unix milliseconds
+	connection   TEXT NOT NULL,   -- random; every session must match it; a disconnect changes it
+	version      TEXT NOT NULL,   -- random; each pair of tokens has a new one
+	busy_until   BIGINT NOT NULL, -- when the lease on the tokens ends, in Unix milliseconds
 	tokens       BYTEA NOT NULL,  -- encrypted
 	profile      TEXT NOT NULL,   -- JSON
-	refreshed_at BIGINT NOT NULL  -- in Unix seconds, 0 for never
+	refreshed_at BIGINT NOT NULL  -- in Unix seconds; 0 means never
 );
 CREATE TABLE IF NOT EXISTS gumroad_sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
 CREATE INDEX IF NOT EXISTS gumroad_sessions_expiry ON gumroad_sessions (expiry);`
 
 const (
 	sessionTable   = "gumroad_sessions"
-	cleanUpTime    = 5 * time.Minute // between two deletions of sessions that have ended
-	connectTimeout = 3 * time.Second // for a DATABASE_URL that names none
-	maxConnections = 10              // of one copy of the application to PostgreSQL
+	cleanUpTime    = 5 * time.Minute // between deletions of ended sessions
+	connectTimeout = 3 * time.Second // if DATABASE_URL names none
+	maxConnections = 10              // of one replica to PostgreSQL
 )
 
 // database holds the accounts and the sessions.
@@ -51,10 +51,10 @@ type database struct {
 	}
 }
 
-// openDatabase opens the database at a DATABASE_URL, and makes the tables that it
-// lacks. An address that begins with postgres:// is PostgreSQL's. One that begins
-// with file: is the path of an SQLite file, which is made if there is none. No
-// address is an SQLite database in memory. The caller must call Close once.
+// openDatabase opens the database at a DATABASE_URL, and creates missing tables. An
+// address that begins with postgres:// means PostgreSQL. One that begins with file:
+// is the path of an SQLite file, which is created if it does not exist. An empty
+// address means an SQLite database in memory. The caller must call Close once.
 func openDatabase(ctx context.Context, address string) (*database, error) {
 	db, lock := &database{}, ""
 	path, isFile := strings.CutPrefix(address, "file:")
@@ -68,7 +68,8 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		db.DB = stdlib.OpenDB(*cfg)
 		db.SetMaxOpenConns(maxConnections)
 		db.sessions = postgresstore.NewWithConfig(db.DB, postgresstore.Config{CleanUpInterval: cleanUpTime, TableName: sessionTable})
-		// Two starts at once would make the same table, and one would fail.
+		// Without the lock, two replicas that start at once would both create the
+		// tables, and one would fail.
 		lock = "SELECT pg_advisory_xact_lock(6754923450134);"
 	case address == "" || (isFile && path != ""):
 		dsn, err := sqliteAddress(path)
@@ -86,28 +87,28 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		return nil, errors.New("DATABASE_URL must be an address of PostgreSQL, such as postgres://user:password@host/name, or file: and a path, such as file:/var/lib/example/example.db")
 	}
 
-	if err := db.makeTables(ctx, lock); err != nil {
+	if err := db.createTables(ctx, lock); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return db, nil
 }
 
-// makeTables makes the tables, unless they are there: a role that may use them
-// need not be one that may make them.
-func (db *database) makeTables(ctx context.Context, lock string) error {
+// createTables creates the tables if they do not exist. If they exist, the role
+// needs no right to create tables.
+func (db *database) createTables(ctx context.Context, lock string) error {
 	if err := db.PingContext(ctx); err != nil || db.haveTables(ctx) == nil {
 		return err
 	}
-	// PostgreSQL makes one transaction of statements that come together.
+	// PostgreSQL runs statements that are sent together in one transaction.
 	if _, err := db.ExecContext(ctx, lock+tables); err != nil {
-		return fmt.Errorf("making the tables: %w", err)
+		return fmt.Errorf("creating the tables: %w", err)
 	}
 	return db.haveTables(ctx)
 }
 
-// sqliteAddress returns the address of a file for SQLite. It makes one that only
-// its owner can read, if there is none. A path of "" is memory.
+// sqliteAddress returns SQLite's address of a file. If the file does not exist, it
+// creates one that only its owner can read. An empty path means memory.
 func sqliteAddress(path string) (string, error) {
 	if path == "" {
 		return ":memory:", nil
@@ -123,8 +124,8 @@ func sqliteAddress(path string) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
-	// A transaction locks the file when it begins (immediate), since one that reads
-	// first could not wait for another later on.
+	// With _txlock=immediate, a transaction locks the file when it begins. If it read
+	// first and locked later, it could not wait for another transaction.
 	u := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(path), "/"), RawQuery: "_pragma=busy_timeout(5000)&_txlock=immediate"}
 	return u.String(), nil
 }

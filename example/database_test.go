@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Replicas that start at once make the tables together.
+// Replicas that start at once all find the tables.
 func TestStartsAtOnce(t *testing.T) {
 	eachDatabase(t, true, func(t *testing.T, address string) {
 		var all sync.WaitGroup
@@ -44,7 +44,7 @@ func TestDatabaseIsUsedAgain(t *testing.T) {
 	})
 }
 
-// A table of another program's stays as it is, and the start says what is missing.
+// A table of another program stays as it is. The error says what is missing.
 func TestForeignTable(t *testing.T) {
 	for table, missing := range map[string]string{"gumroad_accounts": "connection", "gumroad_sessions": "token"} {
 		eachDatabase(t, true, func(t *testing.T, address string) {
@@ -60,7 +60,7 @@ func TestForeignTable(t *testing.T) {
 	}
 }
 
-// A role that may not make tables can use those that are there.
+// A role that may not create tables can use existing ones.
 func TestRoleThatMakesNoTables(t *testing.T) {
 	address := newSchema(t)
 	db := openTestDatabase(t, address)
@@ -89,7 +89,7 @@ func TestRoleThatMakesNoTables(t *testing.T) {
 		u.User = url.UserPassword(role, "hush")
 	}
 	_, err = openDatabase(context.Background(), u.String())
-	require.ErrorContains(t, err, "making the tables")
+	require.ErrorContains(t, err, "creating the tables")
 	require.ErrorContains(t, err, "permission denied", "it has no rights in the tables yet")
 	_, err = db.Exec("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + role)
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestFileOfAnotherKind(t *testing.T) {
 	require.ErrorContains(t, err, "file is not a database")
 }
 
-// A server that accepts and says nothing must not hold up the start for ever.
+// A database server that never answers must not block the start for ever.
 func TestSilentServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestSilentServer(t *testing.T) {
 	require.NotContains(t, err.Error(), "hush")
 }
 
-// A copy leaves connections for the others, and memory is one database.
+// One replica leaves connections for others. A database in memory has one connection.
 func TestConnections(t *testing.T) {
 	db := openTestDatabase(t, newSchema(t))
 	require.Equal(t, maxConnections, db.Stats().MaxOpenConnections)

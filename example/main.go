@@ -3,7 +3,7 @@
 //
 //	go run ./example
 //
-// Without GUMROAD_KEY and GUMROAD_SECRET it logs in at the Gumroad of package
+// Without GUMROAD_KEY and GUMROAD_SECRET, users log in at the test server of package
 // gumroadtest, which runs inside this program.
 package main
 
@@ -27,7 +27,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C stops at once
 	if err := run(ctx, os.Getenv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)
@@ -62,8 +62,8 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	} else {
 		test := newTestGumroad()
 		defer test.Close()
-		// The browser finds the test server at the application's own address, so
-		// that one port is enough.
+		// The browser reaches the test server at the application's own address, so
+		// one port is enough.
 		mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
 		provider = test.Provider(callback)
 		provider.AuthURL = base.String() + "/gumroad" + gumroadtest.AuthorizePath
@@ -83,7 +83,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if cfg.key == "" {
 		fmt.Fprintln(stdout, "Users log in at a test server inside this program, which forgets everything when it stops.")
 	} else {
-		fmt.Fprintf(stdout, "Users log in at %s. The redirect URI to register there:\n%s\n", provider.AuthURL, callback)
+		fmt.Fprintf(stdout, "Users log in at %s. Register this redirect URI there:\n%s\n", provider.AuthURL, callback)
 	}
 	return serve(ctx, listener, newServer(handler), stdout)
 }
@@ -99,10 +99,10 @@ func newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// serve answers until ctx is done. Then it waits for the requests that are under
-// way: whoever is in the middle of a login still gets an answer.
+// serve answers until ctx is done. Then it waits for requests in progress, so that a
+// login in progress can finish.
 func serve(ctx context.Context, listener net.Listener, server *http.Server, stdout io.Writer) error {
-	var silent sync.Map // the connections on which no request has come yet
+	var silent sync.Map // the connections without a request yet
 	server.ConnState = func(conn net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			silent.Store(conn, nil)
@@ -117,7 +117,7 @@ func serve(ctx context.Context, listener net.Listener, server *http.Server, stdo
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	fmt.Fprintln(stdout, "Stopping. Waiting for the requests that are under way. Ctrl-C again stops it at once.")
+	fmt.Fprintln(stdout, "Stopping. Waiting for requests in progress. Press Ctrl-C again to stop at once.")
 	// Shutdown would wait five seconds for these.
 	server.RegisterOnShutdown(func() {
 		silent.Range(func(conn, _ any) bool {
@@ -133,15 +133,16 @@ func serve(ctx context.Context, listener net.Listener, server *http.Server, stdo
 	return nil
 }
 
-// onlyAt has browsers come to base, where the callback and the cookies are, and
-// not to another name of the same address.
+// onlyAt redirects requests for another host name to base, since the callback and
+// the cookies belong to base.
 func onlyAt(base *url.URL, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host == base.Host {
 			next.ServeHTTP(w, r)
 			return
 		}
-		// A request line can be such that its text after our host names another host.
+		// The text of the request line is not used, since after our host it could
+		// name another host.
 		there := url.URL{Scheme: base.Scheme, Host: base.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 		http.Redirect(w, r, there.String(), http.StatusTemporaryRedirect)
 	})

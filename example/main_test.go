@@ -30,7 +30,7 @@ func TestBusyPort(t *testing.T) {
 	require.ErrorContains(t, err, "set PORT")
 }
 
-// program is one that runs.
+// program is a running program.
 type program struct{ base, says string }
 
 // start runs the program until the test is over.
@@ -57,13 +57,13 @@ func start(t *testing.T, vars map[string]string) program {
 	t.Cleanup(func() {
 		cancel()
 		more, _ := io.ReadAll(lines)
-		assert.Equal(t, "Stopping. Waiting for the requests that are under way. Ctrl-C again stops it at once.\n", string(more))
+		assert.Equal(t, "Stopping. Waiting for requests in progress. Press Ctrl-C again to stop at once.\n", string(more))
 		assert.NoError(t, <-ended)
 	})
 	return program{regexp.MustCompile(`https?://\S+`).FindString(first), says}
 }
 
-// With nothing set, a person can log in with no other program running.
+// Without any settings, a user can log in.
 func TestRun(t *testing.T) {
 	base := start(t, map[string]string{"PORT": "0"}).base
 	jar, err := cookiejar.New(nil)
@@ -85,7 +85,7 @@ func TestRun(t *testing.T) {
 	require.Contains(t, page, "John Smith")
 	require.Contains(t, page, `src="data:image/svg`)
 	require.Contains(t, page, "test server")
-	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "There is a new token")
+	require.Contains(t, read(t)(browser.PostForm(base+"/token/refresh", nil)), "The token was refreshed")
 	require.Contains(t, read(t)(browser.Get(base+"/products")), "Knot of the day")
 	require.Contains(t, read(t)(browser.PostForm(base+"/disconnect", nil)), "You are disconnected")
 	require.Contains(t, read(t)(browser.PostForm(base+"/auth/gumroad", nil)), "Authorize", "Gumroad has no token left")
@@ -114,7 +114,7 @@ func TestOtherHostName(t *testing.T) {
 	require.Equal(t, base+"/profile?done=fetched", resp.Header.Get("Location"))
 }
 
-// The text after the host in a redirect must not make it another host.
+// The text of a request line must not change the host of a redirect.
 func TestOddRequestLines(t *testing.T) {
 	base := start(t, map[string]string{"PORT": "0"}).base
 	host := strings.TrimPrefix(base, "http://")
@@ -164,7 +164,7 @@ func TestRealGumroad(t *testing.T) {
 	require.NotContains(t, read(t)(noRedirect.Get(base+"/")), "test server")
 }
 
-// A BASE_URL is what browsers see, so a Host that a proxy changed is right.
+// With a BASE_URL, a proxy may change the Host.
 func TestBaseURL(t *testing.T) {
 	program := start(t, map[string]string{"PORT": "0", "BASE_URL": "https://login.example.com", "GUMROAD_KEY": "k", "GUMROAD_SECRET": "s",
 		"SESSION_SECRET": testSecret, "DATABASE_URL": newFile(t)})
@@ -172,8 +172,8 @@ func TestBaseURL(t *testing.T) {
 	require.Contains(t, program.says, "\nhttps://login.example.com/auth/gumroad/callback\n")
 }
 
-// Browsers open connections that they may need later. Stopping does not wait for
-// those, but does wait for a request.
+// Browsers open connections before they need them. Stopping waits for requests, but
+// not for these connections.
 func TestStop(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func TestStop(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// What keeps the program from serving and from stopping is an error.
+// A failure to serve or to stop is an error.
 func TestServeFails(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -233,7 +233,7 @@ func TestServeFails(t *testing.T) {
 	close(finish)
 }
 
-// Nobody keeps a connection for ever, and a login has the time that it may take.
+// A connection has a time limit. It is long enough for a login.
 func TestTimeLimits(t *testing.T) {
 	server := newServer(nil)
 	for name, limit := range map[string]time.Duration{

@@ -41,25 +41,26 @@ type view struct {
 // scope is one that the application asks for.
 type scope struct{ Name, Meaning string }
 
-// asked is granted as well: Gumroad's users allow all of it or nothing.
+// asked is what the application asks for. It is also what the user granted: at
+// Gumroad, users grant all scopes or none.
 var asked = []scope{
 	{gumroad.ScopeViewProfile, "See your name, email, picture and products"},
 }
 
-// notices and farewells say what was done, by what stands in the address after
-// it, on the profile and on the start page.
+// notices are shown on the profile, and farewells on the start page. The key is the
+// parameter done in the address.
 var (
 	notices = map[string]string{
-		"fetched":   "This is your profile as Gumroad has it now.",
-		"refreshed": "There is a new token. Gumroad revoked the old one.",
+		"fetched":   "Your profile is up to date.",
+		"refreshed": "The token was refreshed. Gumroad revoked the old one.",
 	}
 	farewells = map[string]string{
-		"disconnected": "You are disconnected. Gumroad revoked the token, and nothing is kept here.",
+		"disconnected": "You are disconnected. Gumroad revoked the token. This application deleted your profile.",
 		"loggedout":    "You are logged out.",
 	}
 )
 
-// profile is what Gumroad told about a user.
+// profile is what the application keeps of a user's profile at Gumroad.
 type profile struct {
 	ID, Name, Username, Bio, Email string
 	Picture, Page                  string // addresses
@@ -75,28 +76,28 @@ func newProfile(user goth.User) profile {
 	}
 }
 
-// json returns p as it is stored. JSON writes a NUL character, which PostgreSQL
-// does not take as text, in another way.
+// json returns p as it is stored. It escapes the NUL character, which PostgreSQL
+// does not accept in text.
 func (p profile) json() string {
 	data, _ := json.Marshal(p)
 	return string(data)
 }
 
-// Title is what the user goes by.
+// Title is the name to show.
 func (p profile) Title() string {
 	return cmp.Or(p.Name, p.Username, "Gumroad user "+p.ID)
 }
 
-// letter is the first letter or digit in a text, with its accents.
+// letter matches a letter or a digit, with its accents.
 var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
 
-// Initial stands in for the picture.
+// Initial is shown if there is no picture.
 func (p profile) Initial() string {
 	return strings.ToUpper(letter.FindString(p.Title() + p.Username + p.ID))
 }
 
-// PictureURL returns the address of the picture if it is one to show, or "".
-// html/template would refuse a picture that comes inside its address.
+// PictureURL returns the address of the picture, or "" if it is not safe to show. It
+// has the type template.URL, since html/template refuses data: addresses.
 func (p profile) PictureURL() template.URL {
 	if strings.HasPrefix(p.Picture, "https://") || strings.HasPrefix(p.Picture, "data:image/") {
 		return template.URL(p.Picture)
@@ -104,7 +105,7 @@ func (p profile) PictureURL() template.URL {
 	return ""
 }
 
-// gumroadPage returns the address if it is one of Gumroad's, or nil.
+// gumroadPage returns the address if it is at Gumroad, or nil.
 func gumroadPage(address string) *url.URL {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || !strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
@@ -113,14 +114,14 @@ func gumroadPage(address string) *url.URL {
 	return u
 }
 
-// render answers with a page. It is complete before anything is sent, so that
-// nobody gets half of one.
+// render answers with a page. It builds the whole page before it sends anything, so
+// that nobody gets half of one.
 func (a *app) render(w http.ResponseWriter, status int, name string, v view) {
 	v.Test = a.test
 	var html bytes.Buffer
 	if err := templates.ExecuteTemplate(&html, name, v); err != nil {
 		log.Print(err)
-		http.Error(w, "This page could not be made.", http.StatusInternalServerError)
+		http.Error(w, "This page could not be shown.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

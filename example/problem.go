@@ -11,17 +11,18 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// problem is a page that says what went wrong, in plain words, with ways on.
+// problem is a page that says in plain words what went wrong, and offers what to
+// do next.
 type problem struct {
 	Status int
+	Ways   []way
 	Title  string
 	Text   string
-	Ways   []way
 }
 
 func (p *problem) Error() string { return p.Title }
 
-// way is a button, or a link where nothing is changed by following it.
+// way is a button or, if it changes nothing, a link.
 type way struct {
 	Label, Path string
 	Post        bool
@@ -31,61 +32,45 @@ var (
 	toLogin   = way{"Continue with Gumroad", "/auth/gumroad", true}
 	toStart   = way{"Back to the start", "/", false}
 	toProfile = way{"Back to your profile", "/profile", false}
+	again     = []way{toLogin, toStart}
+	back      = []way{toStart}
+
+	denied = &problem{http.StatusForbidden, again, "You did not give access",
+		"You denied this application access at Gumroad. Nothing was changed."}
+	over = &problem{http.StatusBadRequest, again, "This login is over",
+		"A login can be finished once, within 15 minutes, in the browser that began it. This one was already finished, took too long or began in another browser."}
+	mixedUp = &problem{http.StatusBadRequest, again, "This login doesn't match",
+		"Gumroad's answer is not for the last login that this browser began. Nobody was logged in. If you began a login in another tab, finish it there. Otherwise, begin again here."}
+	codeRefused = &problem{http.StatusBadRequest, again, "Gumroad did not finish this login",
+		"Gumroad's authorization code works once, for ten minutes. Please log in again."}
+	notLoggedIn = &problem{http.StatusUnauthorized, again, "You are not logged in",
+		"You logged out, or your login has ended. Log in to continue."}
+	notAccepted = &problem{http.StatusUnauthorized, again, "Gumroad no longer accepts this login",
+		"This application's access was revoked. You are logged out here too. You can log in again at any time."}
+	unreadable = &problem{http.StatusUnauthorized, again, "Please log in again",
+		"This application can no longer read the tokens that it stored for you. You are logged out. Nothing was changed at Gumroad."}
+	gone = &problem{http.StatusUnauthorized, again, "Gumroad does not know this account",
+		"Gumroad answered that this account does not exist. It may have been deleted. You are not logged in here. You can log in with another account."}
+	notRevoked = &problem{http.StatusBadGateway, []way{{"Try again", "/disconnect", true}, {"Only log out here", "/logout", true}, toProfile}, "You may still be connected",
+		"Gumroad did not confirm that it revoked the token, so this application may still have access to your account. You can try again now or later. If you only log out here, the access remains until you revoke it in your settings at Gumroad."}
+	gumroadDown = &problem{http.StatusBadGateway, again, "Gumroad is unavailable",
+		"Gumroad could not be reached, or it returned an error. You did nothing wrong. Wait a moment, then try again."}
+	gumroadDownLater = &problem{http.StatusBadGateway, []way{toProfile}, "Gumroad is unavailable",
+		"Gumroad could not be reached, or it returned an error. You did nothing wrong. You are still logged in here. Wait a moment, then try again."}
+	badSetup = &problem{http.StatusInternalServerError, back, "This application is not configured correctly",
+		"Gumroad refused its key, its secret or its request. You cannot fix this. The operator of this application can find the reason in its log."}
+	foreign = &problem{http.StatusForbidden, back, "This request came from another website",
+		"A page of another website sent it in your name. Nothing was done. If you meant to do it, use the buttons on this site."}
+	notFound = &problem{http.StatusNotFound, back, "This page does not exist",
+		"The address may be mistyped, or the page may have been removed."}
+	notAllowed = &problem{http.StatusMethodNotAllowed, back, "This page cannot be opened directly",
+		"Use the button on this site."}
+	broken = &problem{http.StatusInternalServerError, back, "Something went wrong here",
+		"This application had an error. Its operator can find the reason in its log."}
 )
 
-var (
-	denied = &problem{http.StatusForbidden, "You did not give access",
-		"At Gumroad you chose not to give this application access. Nothing was changed, and nothing is kept.",
-		[]way{toStart, toLogin}}
-	over = &problem{http.StatusBadRequest, "This login is over",
-		"A login can be finished once, within 15 minutes, and in the browser that began it. This one was finished before, took too long or began elsewhere.",
-		[]way{toLogin, toStart}}
-	mixedUp = &problem{http.StatusBadRequest, "This is not the login that you began",
-		"What came back from Gumroad belongs to another login than the last one that this browser began, so nobody was logged in. If you began one in another tab, finish it there. Or begin again here.",
-		[]way{toLogin, toStart}}
-	codeRefused = &problem{http.StatusBadRequest, "Gumroad did not finish this login",
-		"What Gumroad gives at the end of a login is good for ten minutes and only once. Begin again, and it should work.",
-		[]way{toLogin, toStart}}
-	notLoggedIn = &problem{http.StatusUnauthorized, "You are not logged in",
-		"You logged out, or it has been a while. Log in to go on.",
-		[]way{toLogin, toStart}}
-	notAccepted = &problem{http.StatusUnauthorized, "Gumroad no longer accepts this login",
-		"The access of this application was taken back, at Gumroad or elsewhere. You are logged out here as well. You can log in again at any time.",
-		[]way{toLogin, toStart}}
-	unreadable = &problem{http.StatusUnauthorized, "Please log in again",
-		"This application can no longer read what it kept of your login. You are logged out. Nothing at Gumroad was changed.",
-		[]way{toLogin, toStart}}
-	gone = &problem{http.StatusUnauthorized, "Gumroad does not know this account",
-		"Gumroad answered that the account of this login does not exist. It may have been deleted. You are not logged in here. You can log in with another account.",
-		[]way{toLogin, toStart}}
-	notRevoked = &problem{http.StatusBadGateway, "You may still be connected",
-		"Gumroad did not confirm that it revoked the token, so this application may still have access to your account. You can try again now or later. If you only log out here, the access stays until you take it back in your settings at Gumroad.",
-		[]way{{"Try again", "/disconnect", true}, {"Only log out here", "/logout", true}, toProfile}}
-	gumroadDown = &problem{http.StatusBadGateway, "Gumroad is not answering",
-		"Gumroad could not be reached, or had a problem of its own. You did nothing wrong. Wait a moment, then try again.",
-		[]way{toLogin, toStart}}
-	gumroadDownLater = &problem{http.StatusBadGateway, "Gumroad is not answering",
-		"Gumroad could not be reached, or had a problem of its own. You did nothing wrong, and you are still logged in here. Wait a moment, then try again.",
-		[]way{toProfile}}
-	badSetup = &problem{http.StatusInternalServerError, "This application is not set up right",
-		"Gumroad refuses its key, its secret or what it asks for. There is nothing that you can do. Whoever runs this application finds the reason in its log.",
-		[]way{toStart}}
-	foreign = &problem{http.StatusForbidden, "This came from another website",
-		"A page of another website tried to do something here in your name. Nothing was done. If it was you, use the buttons on this site.",
-		[]way{toStart}}
-	notFound = &problem{http.StatusNotFound, "There is no such page",
-		"The address may be mistyped, or the page is gone.",
-		[]way{toStart}}
-	notAllowed = &problem{http.StatusMethodNotAllowed, "This address is not for visiting",
-		"It is what a button on this site is for.",
-		[]way{toStart}}
-	broken = &problem{http.StatusInternalServerError, "Something went wrong here",
-		"This application has a fault. Whoever runs it finds more in its log.",
-		[]way{toStart}}
-)
-
-// loginOver is for a callback that no login waits for. Who is logged in already
-// is shown the way to the profile.
+// loginOver returns the page for a callback without a login in progress. If the
+// user is already logged in, it leads to the profile.
 func (a *app) loginOver(ctx context.Context, who login) error {
 	p := *over
 	if _, err := a.accounts.find(ctx, who); err == nil {
@@ -94,7 +79,7 @@ func (a *app) loginOver(ctx context.Context, who login) error {
 	return &p
 }
 
-// loginProblem says which page fits a login that failed.
+// loginProblem returns the page for a login that failed.
 func loginProblem(r *http.Request, err error) error {
 	query := r.URL.Query()
 	switch {
@@ -107,8 +92,8 @@ func loginProblem(r *http.Request, err error) error {
 	return gumroadProblem(err, gumroadDown)
 }
 
-// tokenProblem says which page fits a token that could not be used, and logs out
-// who needs a new one.
+// tokenProblem returns the page for a token that could not be used. It logs the
+// user out if only a new login helps.
 func (a *app) tokenProblem(w http.ResponseWriter, r *http.Request, err error) error {
 	var page *problem
 	switch {
@@ -129,8 +114,8 @@ func (a *app) tokenProblem(w http.ResponseWriter, r *http.Request, err error) er
 	return page
 }
 
-// gumroadProblem says which page fits an error of the provider. It returns an error
-// of our own as it is. down is the page for a Gumroad that does not answer.
+// gumroadProblem returns the page for an error of the provider, and any other error
+// as it is. The page down says that Gumroad is unavailable.
 func gumroadProblem(err error, down *problem) error {
 	if !strings.HasPrefix(err.Error(), "gumroad: ") {
 		return err
@@ -151,17 +136,17 @@ func gumroadProblem(err error, down *problem) error {
 	return down
 }
 
-// setupCode matches the error codes of OAuth 2.0 that the operator must act on. Who
-// must log in again has invalid_grant, which does not come here.
+// setupCode matches the error codes of OAuth 2.0 that only the operator can act on.
+// The callers handle invalid_grant: that user must log in again.
 var setupCode = regexp.MustCompile(`^(invalid|unsupported|unauthorized)_`)
 
-// hasCode reports whether Gumroad answered with this code.
+// hasCode reports whether Gumroad answered with this error code.
 func hasCode(err error, code string) bool {
 	var refused *gumroad.Error
 	return errors.As(err, &refused) && refused.Code == code
 }
 
-// fail answers with the page that fits err.
+// fail answers with the page for err.
 func (a *app) fail(w http.ResponseWriter, err error) {
 	p := broken
 	switch {

@@ -16,7 +16,7 @@ import (
 type productPage struct {
 	Success  bool      `json:"success"`
 	Products []product `json:"products"`
-	Next     string    `json:"next_page_key,omitempty"` // "" for the last page
+	Next     string    `json:"next_page_key,omitempty"` // empty on the last page
 }
 
 type product struct {
@@ -28,9 +28,9 @@ type product struct {
 
 const maxProductPage = 2 << 20 // bytes
 
-// fetchProducts asks Gumroad for the page of the user's products with this key, ""
-// for the first. The error wraps gumroad.ErrUnauthorized for a token that is no
-// longer good, and a *gumroad.Error for any other answer that is no success.
+// fetchProducts gets a page of the user's products from Gumroad. An empty key means
+// the first page. If the token is no longer valid, the error wraps
+// gumroad.ErrUnauthorized. If Gumroad refuses otherwise, it wraps a *gumroad.Error.
 func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken, key string) (page productPage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gumroad.RequestTimeout)
 	defer cancel()

@@ -45,7 +45,7 @@ func TestProductsOfGumroad(t *testing.T) {
 		body     string
 		has, not []string
 	}{
-		"none":           {`{"success":true,"products":[]}`, []string{"Gumroad lists none here."}, []string{"More products"}},
+		"none":           {`{"success":true,"products":[]}`, []string{"You have no products."}, []string{"More products"}},
 		"markup":         {`{"success":true,"products":[{"name":"<b>Knots","formatted_price":"<i>"}]}`, []string{"&lt;b&gt;Knots", "&lt;i&gt;"}, nil},
 		"another's page": {`{"success":true,"products":[{"name":"Knots","short_url":"https://evil.example/l/x"}]}`, []string{"Knots"}, []string{"evil.example"}},
 		"script":         {`{"success":true,"products":[{"name":"Knots","short_url":"javascript:alert(1)"}]}`, []string{"Knots"}, []string{"javascript"}},
@@ -122,7 +122,7 @@ func TestProductsWithRevokedToken(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 }
 
-// A refresh replaces the token while the products are on their way.
+// A refresh may replace the token during the request for the products.
 func TestProductsWhileRefreshed(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// secretFinder makes the application's requests to Gumroad, and notes the
-// secrets that go in and out with them.
+// secretFinder sends the application's requests to Gumroad, and records the secrets
+// in the requests and in the answers.
 type secretFinder struct {
 	mu      sync.Mutex
 	secrets []string
@@ -21,13 +21,13 @@ type secretFinder struct {
 	held    map[string]holding
 }
 
-// holding is a request to wait with.
+// holding is a request that has to wait.
 type holding struct {
 	arrived, stop chan bool
 }
 
-// hold has the next request to the path wait until stop is closed. It returns a
-// channel that is closed when the request has come.
+// hold makes the next request to the path wait until stop is closed. It returns a
+// channel that is closed when the request has arrived.
 func (f *secretFinder) hold(path string, stop chan bool) (arrived chan bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +98,7 @@ func (f *secretFinder) found() []string {
 	return slices.Clone(f.secrets)
 }
 
-// errorReader ends an answer as it ended.
+// errorReader returns the error with which an answer ended, or io.EOF.
 type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) {
@@ -108,7 +108,7 @@ func (r errorReader) Read([]byte) (int, error) {
 	return 0, r.err
 }
 
-// safeBuffer is a buffer that many may write to.
+// safeBuffer is a buffer that is safe for concurrent use.
 type safeBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -126,7 +126,7 @@ func (b *safeBuffer) String() string {
 	return b.buffer.String()
 }
 
-// captureLog keeps what is logged until the test is over.
+// captureLog captures the log until the test ends.
 func captureLog(t *testing.T) *safeBuffer {
 	captured, before := &safeBuffer{}, log.Writer()
 	log.SetOutput(captured)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha512"
+	"encoding/gob"
 	"log"
 	"net/http"
 	"net/url"
@@ -13,16 +14,16 @@ import (
 )
 
 const (
-	// gumroadTime is how long a user may take at Gumroad.
+	// gumroadTime is how long a user may take to log in at Gumroad.
 	gumroadTime = 15 * time.Minute
 
 	// loginTime is how long a user stays logged in.
 	loginTime = 7 * 24 * time.Hour
 )
 
-// cookieName returns the name of the cookies of the application at base. It has
-// the port, since a browser keeps one set of cookies for all ports of a host. With
-// https it begins with __Host-, which a neighbouring host cannot set.
+// cookieName returns the name of the application's cookies. It contains the port,
+// since a browser shares cookies among all ports of a host. With https it begins
+// with __Host-, so that no sibling domain can set them.
 func cookieName(base *url.URL) string {
 	name := "gumroad-example"
 	if base.Port() != "" {
@@ -35,8 +36,8 @@ func cookieName(base *url.URL) string {
 }
 
 // newGothicStore returns the store in which gothic keeps a login in progress. It is
-// the store of SECURITY.md: a cookie, signed and encrypted, that every copy of the
-// application with the same secret can read.
+// the store of SECURITY.md: a signed and encrypted cookie. All replicas with the same
+// secret can read it.
 func newGothicStore(secret string, base *url.URL) sessions.Store {
 	keys := sha512.Sum512([]byte(secret))
 	cookies := sessions.NewCookieStore(keys[:32], keys[32:])
@@ -44,13 +45,13 @@ func newGothicStore(secret string, base *url.URL) sessions.Store {
 		Path:     "/",
 		HttpOnly: true,
 		Secure:   base.Scheme == "https",
-		SameSite: http.SameSiteLaxMode, // Strict would not come back from Gumroad
+		SameSite: http.SameSiteLaxMode, // with Strict, the callback has no cookie
 	}
 	cookies.MaxAge(int(gumroadTime.Seconds()))
 	return namedStore{cookies, cookieName(base) + "-login"}
 }
 
-// namedStore is a CookieStore with a name of its own for gothic's cookie.
+// namedStore is a CookieStore that gives gothic's cookie another name.
 type namedStore struct {
 	*sessions.CookieStore
 	name string
@@ -64,14 +65,15 @@ func (s namedStore) New(r *http.Request, _ string) (*sessions.Session, error) {
 	return s.CookieStore.New(r, s.name)
 }
 
-// newSessions returns the sessions of the browsers that are logged in. The cookie
-// holds a random id, and the database holds a hash of it, so whoever reads the
-// database cannot log in with what is there.
+// newSessions returns the sessions of the logged-in browsers. The cookie holds a
+// random id. The database holds its hash, so nobody can log in with what the database
+// contains.
 //
-// A session is written at the login alone. A request that wrote it later could
-// bring a session back that another request has just ended. So there is no
-// IdleTimeout, and the middleware LoadAndSave is not used.
+// A session is written only at the login. A later write could restore a session that
+// another request has just ended. So there is no IdleTimeout, and the middleware
+// LoadAndSave is not used.
 func newSessions(store scs.Store, base *url.URL) *scs.SessionManager {
+	gob.Register(login{})
 	m := scs.New()
 	m.Store = store
 	m.Codec = codec{}
@@ -82,52 +84,44 @@ func newSessions(store scs.Store, base *url.URL) *scs.SessionManager {
 	return m
 }
 
-// codec makes an empty session of one that cannot be read, so that its user can
+// codec returns an empty session for one that cannot be read, so that the user can
 // log in again.
 type codec struct{ scs.GobCodec }
 
 func (c codec) Decode(data []byte) (time.Time, map[string]any, error) {
 	deadline, values, err := c.GobCodec.Decode(data)
 	if err != nil {
-		log.Print("A session cannot be read, and counts as ended: ", err)
+		log.Print("A session cannot be read; treating it as ended: ", err)
 		return time.Now(), map[string]any{}, nil
 	}
 	return deadline, values, nil
 }
 
-// loadSession returns the request's context with its session, which is empty if
-// the browser has none.
-func (a *app) loadSession(r *http.Request) (context.Context, error) {
+// loadSession returns the request's context with its session, and the login in the
+// session. The login is empty if the browser has none.
+func (a *app) loadSession(r *http.Request) (ctx context.Context, who login, err error) {
 	id := ""
 	if cookie, err := r.Cookie(a.sessions.Cookie.Name); err == nil {
 		id = cookie.Value
 	}
-	return a.sessions.Load(r.Context(), id)
+	if ctx, err = a.sessions.Load(r.Context(), id); err == nil {
+		who, _ = a.sessions.Get(ctx, "login").(login)
+	}
+	return ctx, who, err
 }
 
-// beginSession begins a new session, under an id that nobody knew before.
+// beginSession begins a session with a new random id.
 func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, who login) error {
 	if err := a.sessions.RenewToken(ctx); err != nil {
 		return err
 	}
-	a.sessions.Put(ctx, "user", who.UserID)
-	a.sessions.Put(ctx, "connection", who.Connection)
-	a.sessions.Put(ctx, "began", who.Began.Unix())
+	a.sessions.Put(ctx, "login", who)
 	id, expiry, err := a.sessions.Commit(ctx)
 	if err != nil {
 		return err
 	}
 	a.sessions.WriteSessionCookie(ctx, w, id, expiry)
 	return nil
-}
-
-// who returns the session's login. Its UserID is "" if there is none.
-func (a *app) who(ctx context.Context) login {
-	return login{
-		UserID:     a.sessions.GetString(ctx, "user"),
-		Connection: a.sessions.GetString(ctx, "connection"),
-		Began:      time.Unix(a.sessions.GetInt64(ctx, "began"), 0),
-	}
 }
 
 // endSession logs this browser out.

@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testSite is the application on a server, with a Gumroad of its own. When the
-// test is over, it has made sure that no token, code or verifier came to light.
+// testSite is the application on a server, with its own test server for Gumroad. At
+// the end of the test, it checks that no token, code or verifier was shown or logged.
 type testSite struct {
 	t        *testing.T
 	url      string
@@ -40,7 +40,7 @@ type testSite struct {
 
 const testSecret = "a secret of thirty-two characters"
 
-// siteOptions say what is not as usual about a testSite.
+// siteOptions are the settings of a testSite that differ from the default.
 type siteOptions struct {
 	https   bool
 	address string // of the database, "" for memory
@@ -103,8 +103,8 @@ func openTestDatabase(t *testing.T, address string) *database {
 	return db
 }
 
-// eachDatabase runs a test on each kind of database. What several copies of the
-// application share is not in memory.
+// eachDatabase runs a test on each kind of database. If several copies of the
+// application share the database, it leaves out the one in memory.
 func eachDatabase(t *testing.T, shared bool, test func(t *testing.T, address string)) {
 	if !shared {
 		t.Run("SQLite in memory", func(t *testing.T) { test(t, "") })
@@ -117,12 +117,12 @@ func newFile(t *testing.T) string { return "file:" + filepath.Join(t.TempDir(), 
 
 var schemas atomic.Int64
 
-// newSchema returns the address of an empty schema of the PostgreSQL at
+// newSchema returns the address of an empty schema in the PostgreSQL database at
 // TEST_DATABASE_URL.
 func newSchema(t *testing.T) string {
 	server := os.Getenv("TEST_DATABASE_URL")
 	if server == "" {
-		t.Skip("TEST_DATABASE_URL is not set to the address of a PostgreSQL")
+		t.Skip("TEST_DATABASE_URL is not set to the address of a PostgreSQL database")
 	}
 	u, err := url.Parse(server)
 	require.NoError(t, err)
@@ -142,14 +142,14 @@ func newSchema(t *testing.T) string {
 	return u.String()
 }
 
-// authorize presses the button at Gumroad and returns where it leads.
+// authorize presses the button at Gumroad and returns the callback URL.
 func (s *testSite) authorize(begun answer) string {
 	callback, err := s.gumroad.Authorize(begun.Header.Get("Location"))
 	require.NoError(s.t, err)
 	return callback
 }
 
-// tokens returns the pair that the application keeps of its only user.
+// tokens returns the stored tokens of the only user.
 func (s *testSite) tokens() pair {
 	var id string
 	require.NoError(s.t, s.app.accounts.db.QueryRow("SELECT user_id FROM gumroad_accounts").Scan(&id))
@@ -160,7 +160,7 @@ func (s *testSite) tokens() pair {
 	return tokens
 }
 
-// login is that of the only user's session.
+// login returns the login of the only user.
 func (s *testSite) login() login {
 	var who login
 	require.NoError(s.t, s.app.accounts.db.QueryRow("SELECT user_id, connection FROM gumroad_accounts").Scan(&who.UserID, &who.Connection))
@@ -179,20 +179,20 @@ func (s *testSite) revoked() (tokens []string) {
 
 func (s *testSite) accessToken() string { return s.tokens().Access }
 
-// alive reports whether Gumroad takes the token.
+// alive reports whether Gumroad accepts the token.
 func (s *testSite) alive(token string) bool {
 	require.NotEmpty(s.t, token)
 	_, err := s.provider.FetchUser(&gumroad.Session{AccessToken: token})
 	return err == nil
 }
 
-// visitor is a person at a browser.
+// visitor is a browser with its own cookies.
 type visitor struct {
 	site   *testSite
 	client *http.Client
 }
 
-// answer is a page with its text.
+// answer is a response with its body.
 type answer struct {
 	*http.Response
 	body string
@@ -249,7 +249,7 @@ func (v *visitor) do(method, address string, header http.Header) answer {
 func (v *visitor) get(path string) answer       { return v.do(http.MethodGet, v.site.url+path, nil) }
 func (v *visitor) follow(address string) answer { return v.do(http.MethodGet, address, nil) }
 
-// post presses a button, as a browser on a page of the application does.
+// post sends the request of a button on a page of the application.
 func (v *visitor) post(path string) answer {
 	return v.do(http.MethodPost, v.site.url+path, http.Header{"Origin": {v.site.url}, "Sec-Fetch-Site": {"same-origin"}})
 }
@@ -261,23 +261,23 @@ func (v *visitor) begin() answer {
 	return begun
 }
 
-// logIn returns the page that a login ends on.
+// logIn logs in and returns the last page.
 func (v *visitor) logIn() answer { return v.follow(v.site.authorize(v.begin())) }
 
-// state returns what a login was begun with.
+// state returns the state of a redirect to Gumroad.
 func state(begun answer) string {
 	location, _ := url.Parse(begun.Header.Get("Location"))
 	return location.Query().Get("state")
 }
 
-// callbackURL is where gothic's cookie is sent to.
+// callbackURL returns the callback's address. Browsers send gothic's cookie there.
 func (v *visitor) callbackURL() *url.URL {
 	u, err := url.Parse(v.site.url + "/auth/gumroad/callback")
 	require.NoError(v.site.t, err)
 	return u
 }
 
-// session is the value of the cookie that keeps the browser logged in.
+// session returns the value of the session cookie.
 func (v *visitor) session() string { return v.cookie(v.site.app.sessions.Cookie.Name) }
 
 func (v *visitor) cookie(name string) string {

@@ -13,12 +13,12 @@ import (
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 )
 
-// sailor is a picture for the user of the test server, whose own is nowhere.
+// sailor is the picture of the test server's user.
 //
 //go:embed sailor.svg
 var sailor []byte
 
-// newTestGumroad returns the Gumroad of a start without a key. Its user has a
+// newTestGumroad returns the test server that is used without a key. Its user has a
 // picture and 23 products.
 func newTestGumroad() *gumroadtest.Server {
 	test := gumroadtest.NewServer()
@@ -30,7 +30,7 @@ func newTestGumroad() *gumroadtest.Server {
 	return test
 }
 
-// listProducts answers as Gumroad's API does, with ten products a page.
+// listProducts answers as Gumroad's API does, with ten products per page.
 func listProducts(w http.ResponseWriter, r *http.Request) {
 	const count = 23
 	first, err := strconv.Atoi(cmp.Or(r.FormValue("page_key"), "0"))

@@ -12,15 +12,15 @@ import (
 
 // Handle adds an endpoint to Gumroad's API. The pattern is one of
 // [http.ServeMux], such as "GET /products/{id}". The endpoint is below /v2 and
-// below /api/v2. The handler gets the request with its whole path, such as
-// /v2/products/42. Its r.Form holds the parameters of the query and of the body.
+// below /api/v2. The request that the handler gets has its whole path, such as
+// /v2/products/42. Its Form holds the parameters of the query and of the body.
 //
 // As Gumroad does, the server checks the access token before it calls the
 // handler. The token is in the Authorization header or in the parameter
 // access_token. If it is missing, unknown or revoked, the answer is 401. If it
-// was granted none of the scopes, the answer is 403. The scope account is always
-// enough. If no scopes are given, the endpoint needs no token. [TokenUser] tells
-// the handler whose token it is.
+// has none of the scopes, the answer is 403. The scope account is always enough.
+// If no scopes are given, the endpoint needs no token. [TokenUser] tells the
+// handler whose token it is.
 //
 // Like ServeMux, Handle panics if the pattern is not valid or conflicts with an
 // earlier one. "GET /user" exists already.
@@ -56,16 +56,16 @@ func (s *Server) handleAPI(pattern string, handler http.Handler, allowed func(sc
 // tokenKey is the context key for the *caller of a request.
 type tokenKey struct{}
 
-// caller is what a request's access token stands for.
+// caller is the user and the scopes of a request's access token.
 type caller struct {
 	user   User
 	exists bool // false for a user that the server forgot
 	scopes []string
 }
 
-// TokenUser returns the user whose access token is in a request that a handler of
-// [Server.Handle] got. It returns false if there is no valid token, which can
-// happen only at an endpoint without scopes.
+// TokenUser returns the user of the access token in a request. It is for handlers
+// of [Server.Handle]. It returns false if the request has no valid token, which is
+// possible only at an endpoint without scopes, or if the server forgot the user.
 func TokenUser(r *http.Request) (User, bool) {
 	c, found := r.Context().Value(tokenKey{}).(*caller)
 	if !found || !c.exists {
@@ -74,7 +74,8 @@ func TokenUser(r *http.Request) (User, bool) {
 	return c.user.clone(), true
 }
 
-// checkToken calls the handler if the request's token is good enough.
+// checkToken calls the handler if the request's token is valid and has a scope that
+// allowed accepts.
 func (s *Server) checkToken(handler http.Handler, allowed func(scopes []string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()

@@ -10,24 +10,24 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// Application is what is registered at Gumroad.
+// Application is an application that is registered at Gumroad.
 type Application struct {
 	// Name is shown on the authorization page.
 	Name string
 
-	// RedirectURIs are the URLs that the browser may be sent back to, besides the
-	// callback URLs of [Server.Provider]. As at Gumroad, each needs a scheme and a
-	// host, is ASCII without blanks, and has no fragment. Authorizing with any
-	// other fails with invalid_redirect_uri.
+	// RedirectURIs are the registered redirect URIs. The callback URLs of
+	// [Server.Provider] are registered too. As at Gumroad, each needs a scheme and
+	// a host, and must be ASCII without blanks and without a fragment. A login with
+	// any other redirect URI fails with invalid_redirect_uri.
 	RedirectURIs []string
 
-	// Scopes are the scopes that the application may ask for. If there are none,
-	// they are Gumroad's public scopes, as they are for a new application.
+	// Scopes are the scopes that the application may request. If Scopes is empty,
+	// it may request Gumroad's public scopes, as a new application may.
 	Scopes []string
 
-	// Confidential is whether the application must send its secret. A user who
-	// grants a confidential application the same scopes again does not see the
-	// page.
+	// Confidential is whether the application must send its secret. If the user
+	// granted a confidential application the same scopes before, the server skips
+	// the authorization page.
 	Confidential bool
 }
 
@@ -66,8 +66,8 @@ func (s *Server) Provider(callbackURL string, scopes ...string) *gumroad.Provide
 		s.URL+AuthorizePath, s.URL+TokenPath, s.URL+UserPath, scopes...)
 }
 
-// checkRedirectURI returns why Gumroad does not send the browser to uri, or "".
-// The caller holds s.mu.
+// checkRedirectURI returns why Gumroad refuses the redirect URI, or "". The caller
+// holds s.mu.
 func (s *Server) checkRedirectURI(uri string) string {
 	if reason := malformed(uri); reason != "" {
 		return reason
@@ -79,8 +79,7 @@ func (s *Server) checkRedirectURI(uri string) string {
 	return ""
 }
 
-// malformed returns why Doorkeeper refuses the redirect URI whatever is
-// registered, or "".
+// malformed returns why Doorkeeper never accepts the redirect URI, or "".
 func malformed(uri string) string {
 	address, err := url.Parse(uri)
 	switch {
@@ -102,8 +101,8 @@ func malformed(uri string) string {
 	return ""
 }
 
-// sameRedirectURI compares as Doorkeeper does: exactly, except for a query that
-// was added and for the port of a loopback address.
+// sameRedirectURI compares as Doorkeeper does: exactly, except for an added query
+// and for the port of a loopback address.
 func sameRedirectURI(given, registered string) bool {
 	g, err := url.Parse(given)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// codeLifetime is how long an authorization code is good, at Gumroad.
+// codeLifetime is how long an authorization code is valid at Gumroad.
 const codeLifetime = 10 * time.Minute
 
-// grant is what a user allowed, until the code is used.
+// grant is what a user granted. It exists until its code is used.
 type grant struct {
 	user            string
 	scopes          []string
@@ -24,19 +24,19 @@ type grant struct {
 	expires         time.Time
 }
 
-// Authorize presses the button "Authorize" on the authorization page, for the user
-// who is logged in. authURL is the URL that the application redirected to: that of
-// the page at gumroad.com, or of this server's own. Authorize returns the URL that
-// the browser is sent back to, with the code and the state.
+// Authorize presses the button "Authorize" on the authorization page, for the
+// logged-in user. authURL is the URL that the application redirected to: the page at
+// gumroad.com or the page of this server. Authorize returns the callback URL, with
+// the code and the state.
 //
 // It returns an error if authURL is not the URL of the page, or if Gumroad would
-// show an error page and send nobody back. The error says why.
+// show an error page instead of the authorization page. The error says why.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.approve)
 }
 
-// Deny presses the button "Deny" on the authorization page. The URL that it returns
-// has the error access_denied. It fails as [Server.Authorize] does.
+// Deny presses the button "Deny" on the authorization page. It returns the callback
+// URL, with the error access_denied. It fails as [Server.Authorize] does.
 func (s *Server) Deny(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.deny)
 }
@@ -68,14 +68,14 @@ func (s *Server) press(authURL string, decide func(url.Values) string) (string, 
 	return "", err
 }
 
-// checkRequest returns what is wrong with an authorization request, in
-// Doorkeeper's order, and fills in what may be left out. The caller holds s.mu.
+// checkRequest returns what is wrong with an authorization request, or nil. It checks
+// in Doorkeeper's order, and sets the defaults in form. The caller holds s.mu.
 func (s *Server) checkRequest(form url.Values) *oauthError {
 	if form.Get("response_type") == "" {
 		form.Set("response_type", "code")
 	}
 	if strings.TrimSpace(form.Get("scope")) == "" {
-		// The only default scope, which a new application may not ask for.
+		// Gumroad's default scope, which a new application may not request.
 		form.Set("scope", "view_public")
 	}
 	unknown := func(scope string) bool { return !slices.Contains(s.app.Scopes, scope) }
@@ -96,8 +96,8 @@ func (s *Server) checkRequest(form url.Values) *oauthError {
 	return nil
 }
 
-// approve makes a code and returns where it goes. The caller holds s.mu and has
-// checked the request.
+// approve creates a code and returns the callback URL with it. The caller holds s.mu
+// and has checked the request.
 func (s *Server) approve(form url.Values) string {
 	code := random()
 	s.grants.put(code, &grant{
@@ -111,13 +111,13 @@ func (s *Server) approve(form url.Values) string {
 	return callback(form, "code", code)
 }
 
-// deny returns where the browser goes when the user says no.
+// deny returns the callback URL with the error access_denied.
 func (s *Server) deny(form url.Values) string {
 	return callback(form, "error", accessDenied.code, "error_description", accessDenied.description)
 }
 
-// callback returns the redirect URI with these names and values, and with the
-// state where there is one.
+// callback returns the redirect URI with these names and values, and with the state
+// if there is one.
 func callback(form url.Values, pairs ...string) string {
 	if state := form.Get("state"); state != "" {
 		pairs = append(pairs, "state", state)
@@ -171,7 +171,7 @@ func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) 
 	}
 }
 
-// serveDecision answers a button of the page, or the same request without it.
+// serveDecision answers a request of a button on the page.
 func (s *Server) serveDecision(decide func(url.Values) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()

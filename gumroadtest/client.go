@@ -18,7 +18,7 @@ var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 // With this client, a test can use the program's own gumroad.New. Register the
 // program's callback URL with [Server.SetApplication]. Give the program the
 // server's ClientID and ClientSecret, or set these two fields to the program's
-// credentials. Then give the client to the provider:
+// credentials. Then set the provider's HTTPClient:
 //
 //	server.SetApplication(gumroadtest.Application{
 //		RedirectURIs: []string{"https://app.example/auth/gumroad/callback"},

@@ -46,8 +46,8 @@ func (e *oauthError) json() map[string]any {
 	return map[string]any{"error": e.code, "error_description": e.description}
 }
 
-// challenge sets the header WWW-Authenticate that Doorkeeper sends with most of its
-// errors. It says Bearer even if the client used Basic.
+// challenge sets the header WWW-Authenticate, as Doorkeeper does for most of its
+// errors. Its scheme is Bearer even if the client used Basic.
 func (e *oauthError) challenge(w http.ResponseWriter, description string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q, error=%q, error_description=%q", "Doorkeeper", e.code, description))

@@ -84,7 +84,7 @@ func newShop(baseURL, key, secret string) http.Handler {
 	return shop
 }
 
-// This is the test of a whole application, which is not changed for it. The
+// This test is for a whole application. The application needs no change for it. The
 // application logs a user in, lists two pages of products, and loses the answer
 // to a refresh.
 func Example_application() {

@@ -11,46 +11,46 @@ import (
 	"time"
 )
 
-// Fault is an answer that an endpoint gives instead of the right one. A Fault
-// without Status, Body and Cut delivers the right answer, after Delay and with
-// Header.
+// Fault is an answer that an endpoint gives instead of its normal one. A Fault
+// without Status, Body and Cut gives the normal answer, after Delay and with Header.
 type Fault struct {
-	// Status is the HTTP status, from 200 to 999. If it is 0 and there is a Body,
-	// the status is 200. Any other value is answered with a 500 that says so.
+	// Status is the HTTP status, from 200 to 999. If it is 0 and Body is not empty,
+	// the status is 200. A value outside that range is answered with a 500 that
+	// says so.
 	Status int
 
-	// Header is added to the answer. It replaces headers of the same name. Without
-	// a Content-Type, a Body that begins like a JSON object is sent as JSON, and
-	// net/http guesses the type of any other.
+	// Header is added to the answer. It replaces headers of the same name. If it
+	// has no Content-Type, a Body that begins like a JSON object is sent as JSON,
+	// and net/http guesses the type of any other Body.
 	Header http.Header
 
 	// Body is the body of the answer.
 	Body string
 
-	// Delay is how long the server waits before it answers. If the client leaves
-	// before that, there is no answer, and the endpoint does nothing, except with
-	// After.
+	// Delay is how long the server waits before it answers. If the client
+	// disconnects during the delay, the server sends no answer. The endpoint then
+	// does nothing, unless After is set.
 	Delay time.Duration
 
-	// Cut closes the connection after Status and Body, or, if there are none, in
-	// the middle of the header.
+	// Cut closes the connection after Status and Body. If both are empty, it closes
+	// the connection in the middle of the header.
 	Cut bool
 
-	// After lets the endpoint do its work before the fault: it uses up the code or
+	// After makes the endpoint do its work before the fault: it uses up the code or
 	// the refresh token, revokes the token, or calls the handler of
-	// [Server.Handle]. Only the answer is replaced, late or lost. A Fault with
-	// nothing but After loses the answer, as with Cut.
+	// [Server.Handle]. The fault then replaces, delays or loses only the answer. A
+	// Fault in which only After is set loses the answer, as Cut does.
 	After bool
 }
 
 // Fail makes the endpoint at path, such as [TokenPath] or "/v2/products", answer
 // its next requests with these faults. Each fault is used once, in this order and
 // after the faults of earlier calls. For an endpoint of [Server.Handle], path can
-// also be the path of its pattern, such as "/v2/products/{id}"; the fault is then
-// for any product.
+// also be the path of its pattern, such as "/v2/products/{id}". The fault then
+// applies to any product.
 //
 // Fail panics if the server has no endpoint at path. [Server.Authorize] and
-// [Server.Deny] make no request, so they meet no fault.
+// [Server.Deny] make no request, so no fault applies to them.
 func (s *Server) Fail(path string, faults ...Fault) {
 	path = apiPath(path)
 	s.mu.Lock()
@@ -76,7 +76,7 @@ func (s *Server) nextFault(paths ...string) (fault Fault, found bool) {
 	return Fault{}, false
 }
 
-// serve answers a request that is for the endpoint.
+// serve answers a request to the endpoint.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, endpoint http.Handler) {
 	var answer *httptest.ResponseRecorder
 	work := func() {
@@ -123,8 +123,8 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, endpoint http.Handl
 	}
 }
 
-// cut closes the connection in the middle of the header. Before the header,
-// net/http would repeat a GET on a new connection, and nobody would notice.
+// cut closes the connection in the middle of the header. If it closed the connection
+// before the header, the client could repeat a GET on a new connection.
 func cut(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\n")

@@ -2,8 +2,8 @@ package gumroadtest
 
 import "container/list"
 
-// maxKept is how many codes, pairs of tokens and users a Server remembers, so
-// that a server that runs for long neither grows nor slows down.
+// maxKept is how many codes, pairs of tokens and users a Server remembers. With the
+// limit, a server that runs for a long time neither grows nor slows down.
 const maxKept = 10_000
 
 // memory is a map that forgets its oldest entries when it holds more than limit.
@@ -30,8 +30,8 @@ func (m *memory[V]) get(key string) (value V) {
 	return value
 }
 
-// put sets the value of key, which becomes the newest. It returns the values that
-// it forgot.
+// put sets the value of key and makes it the newest. It returns the values that it
+// forgot.
 func (m *memory[V]) put(key string, value V) (forgotten []V) {
 	m.remove(key)
 	m.entries[key] = m.order.PushBack(entry[V]{key, value})

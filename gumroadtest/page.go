@@ -18,7 +18,7 @@ var pageHTML string
 
 var pages = template.Must(template.New("").Parse(pageHTML))
 
-// authorizationPage is the page that asks the user.
+// authorizationPage is the page on which the user authorizes or denies.
 type authorizationPage struct {
 	Application string
 	User        User
@@ -26,7 +26,7 @@ type authorizationPage struct {
 	Form        url.Values
 }
 
-// scope is a scope and what it allows.
+// scope is a scope and its meaning.
 type scope struct{ Name, Meaning string }
 
 // Fields are the names of the parameters that the buttons send, in Doorkeeper's
@@ -35,12 +35,12 @@ func (authorizationPage) Fields() []string {
 	return []string{"client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge", "code_challenge_method"}
 }
 
-// Title is how the page names the user.
+// Title is the name to show.
 func (p authorizationPage) Title() string {
 	return cmp.Or(p.User.Name, p.User.Username, p.User.Email, p.User.ID)
 }
 
-// Picture is the user's picture if it can be shown without a network.
+// Picture returns the user's picture if it is a data: URL, or "".
 func (p authorizationPage) Picture() template.URL {
 	if strings.HasPrefix(p.User.Picture, "data:image/") {
 		return template.URL(p.User.Picture)
@@ -48,7 +48,7 @@ func (p authorizationPage) Picture() template.URL {
 	return ""
 }
 
-// letter is the first letter or digit in a text, with its accents.
+// letter matches a letter or a digit, with its accents.
 var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
 
 // Initial is shown if there is no picture.
@@ -59,21 +59,21 @@ func (p authorizationPage) Initial() string {
 // errorPage is the page that says what is wrong with a request.
 type errorPage struct{ Description string }
 
-// inWords is what each documented scope allows.
+// inWords holds the meaning of each documented scope.
 var inWords = map[string]string{
 	gumroad.ScopeViewProfile:        "See your name, email, picture and products",
 	gumroad.ScopeEditProfile:        "Change the name and the bio in your profile",
-	gumroad.ScopeEditProducts:       "See and change your products, with their variants, offer codes and files",
+	gumroad.ScopeEditProducts:       "See and change your products, variants, offer codes and files",
 	gumroad.ScopeEditEmails:         "See and change emails to your audience, and see your workflows",
 	gumroad.ScopeViewSales:          "See your sales",
 	gumroad.ScopeViewPayouts:        "See your payouts",
-	gumroad.ScopeViewTaxData:        "See your tax forms and what you earned in a year",
+	gumroad.ScopeViewTaxData:        "See your tax forms and your annual earnings",
 	gumroad.ScopeMarkSalesAsShipped: "Mark your sales as shipped",
-	gumroad.ScopeEditSales:          "Refund sales, take or give back access, and send receipts again",
+	gumroad.ScopeEditSales:          "Refund sales, revoke and restore access, and resend receipts",
 	gumroad.ScopeAccount:            "Do nearly everything in your account",
 }
 
-// describe adds what each scope allows, if that is documented.
+// describe adds the meaning of each scope, if it is documented.
 func describe(names []string) []scope {
 	var scopes []scope
 	for _, name := range names {
@@ -92,8 +92,8 @@ func writePage(w http.ResponseWriter, status int, page any) {
 		panic(err) // the templates are our own
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// There is no form-action, since browsers apply it to the redirect that follows
-	// the form too.
+	// There is no form-action, since browsers also apply it to the redirect after
+	// the form.
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'")
 	w.WriteHeader(status)
 	w.Write(html.Bytes())

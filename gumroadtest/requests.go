@@ -16,9 +16,15 @@ import (
 // Request is a request that the server received.
 type Request struct {
 	Method string
-	Path   string // such as TokenPath; /api/v2/user is UserPath, and so on
+
+	// Path is the path, such as TokenPath. The server changes /api/v2 at its
+	// beginning to /v2.
+	Path string
+
 	Header http.Header
-	Form   url.Values // the parameters of the query and of the body
+
+	// Form holds the parameters of the query and of the body.
+	Form url.Values
 }
 
 // The limits of what Requests keeps.
@@ -27,8 +33,8 @@ const (
 	maxRequestBytes = 16 << 20
 )
 
-// Requests returns the requests that the server received over HTTP, oldest
-// first. It keeps the last 10,000, or fewer if their headers and forms exceed
+// Requests returns the requests that the server received over HTTP, oldest first.
+// The server keeps the last 10,000, or fewer if their headers and forms exceed
 // 16 MiB. [Server.Authorize] and [Server.Deny] make no request.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -41,7 +47,7 @@ func (s *Server) Requests() []Request {
 	return requests
 }
 
-// record keeps a request. The caller holds s.mu.
+// record stores a request. The caller holds s.mu.
 func (s *Server) record(r Request) {
 	s.requests = append(s.requests, r)
 	s.requestBytes += r.size()
@@ -81,8 +87,8 @@ func apiPath(path string) string {
 // maxForm is how much of a body is read for parameters, in bytes.
 const maxForm = 1 << 20
 
-// readForm sets r.Form to the parameters of the query and of the body, as Rails
-// does: whatever the method, and for JSON too. The body can be read once more.
+// readForm sets r.Form to the parameters of the query and of the body. As Rails does,
+// it accepts any method, and JSON too. The body can be read again.
 func readForm(r *http.Request) error {
 	if r.Body == nil {
 		r.Body = http.NoBody
@@ -91,7 +97,7 @@ func readForm(r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("reading the body: %w", err)
 	}
-	// POST, since net/http reads a form of few other methods.
+	// POST, since net/http reads the form of few other methods.
 	parsed := &http.Request{Method: http.MethodPost, URL: r.URL, Header: r.Header, Body: io.NopCloser(bytes.NewReader(body))}
 	// An error means that there are no parameters.
 	parsed.ParseMultipartForm(maxForm)
@@ -106,7 +112,7 @@ func readForm(r *http.Request) error {
 	return nil
 }
 
-// readJSON returns the texts, numbers and booleans of a JSON object.
+// readJSON returns the strings, numbers and booleans of a JSON object.
 func readJSON(body []byte) url.Values {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

@@ -1,10 +1,10 @@
-// Package gumroadtest provides an in-memory Gumroad server for tests. A person
-// can also log in to it with a browser.
+// Package gumroadtest provides an in-memory Gumroad server for tests. It also works
+// with a browser.
 //
 // [NewServer] starts a server. A test registers [Server.Provider] with goth, or it
 // uses the program's own gumroad.New with [Server.Client]. [Server.Authorize] and
 // [Server.Deny] press the buttons of the authorization page. [Server.Handle] adds
-// the endpoints of Gumroad's API that the program calls after the login.
+// endpoints of Gumroad's API that the program calls after the login.
 // [Server.Fail] makes endpoints fail. [Server.Requests] returns what the program
 // sent.
 //
@@ -12,15 +12,15 @@
 // come from recordings of Doorkeeper 5.7.1, which Gumroad runs. It differs from
 // Gumroad as follows:
 //
-//   - There is one application. [Server.SetApplication] changes it.
-//   - There is no login form. The user of [Server.SetUser] is logged in.
-//   - The API has only /v2/user until Handle adds more.
+//   - It has one application. [Server.SetApplication] changes it.
+//   - It has no login form. The user of [Server.SetUser] is logged in.
+//   - Its API has only /v2/user until Handle adds more.
 //   - The device flow, introspection and the grant type client_credentials are
 //     missing. response_mode is ignored: the callback always gets a query.
-//   - There is no rate limit. Fail can answer 429.
+//   - It has no rate limit. Fail can make it answer 429.
 //   - For the scope account, /v2/user has no email and no display_name, as
-//     recorded. Gumroad has added them recently. For the scope edit_profile
-//     alone, it answers 403, as Gumroad does. The recorded server answered 200.
+//     recorded. Gumroad recently added them. For the scope edit_profile alone,
+//     /v2/user answers 403, as Gumroad does. The recorded server answered 200.
 //   - The server remembers the last 10,000 authorization codes, pairs of tokens
 //     and users. It forgets older ones.
 package gumroadtest
@@ -47,14 +47,14 @@ const (
 	UserPath      = "/v2/user"
 )
 
-// Server is a Gumroad with one application, to which one user is logged in at a
-// time. Make it with [NewServer]. It is safe for concurrent use.
+// Server is an in-memory Gumroad server. A Server has one application and one
+// logged-in user. Create it with [NewServer]. It is safe for concurrent use.
 type Server struct {
-	// URL is the address of the server on loopback, without a slash at the end.
+	// URL is the address of the server, without a slash at the end.
 	URL string
 
 	// ClientID and ClientSecret are the credentials of the application. A test
-	// may change them before it uses the server.
+	// may change them before its first request.
 	ClientID     string
 	ClientSecret string
 
@@ -67,7 +67,7 @@ type Server struct {
 	mu           sync.Mutex
 	app          Application
 	callbacks    []string // the callback URLs of Provider
-	user         string   // the id of who is logged in
+	user         string   // the id of the logged-in user
 	users        *memory[*User]
 	grants       *memory[*grant] // by code
 	tokens       *memory[*token] // by access token and by refresh token
@@ -78,9 +78,9 @@ type Server struct {
 	requestBytes int
 }
 
-// NewServer starts a Gumroad on loopback, with a confidential application and
-// with John Smith logged in. It panics if it cannot listen. The caller should
-// call Close when finished.
+// NewServer starts an in-memory Gumroad server on the loopback interface. Its
+// application is confidential. John Smith is logged in. NewServer panics if it
+// cannot listen. The caller should call Close when finished.
 func NewServer() *Server {
 	s := &Server{
 		ClientID:     random(),
@@ -89,7 +89,7 @@ func NewServer() *Server {
 		now:          time.Now,
 		users:        newMemory[*User](maxKept),
 		grants:       newMemory[*grant](maxKept),
-		tokens:       newMemory[*token](2 * maxKept), // each is there twice
+		tokens:       newMemory[*token](2 * maxKept), // each pair has two keys
 		consents:     map[consent]int{},
 		faults:       map[string][]Fault{},
 	}
@@ -149,8 +149,8 @@ func (s *Server) hasEndpoint(path string) bool {
 	})
 }
 
-// ServeHTTP answers as Gumroad does. With it, a program can serve the server below
-// a path of its own. [http.StripPrefix] must remove what is before the path.
+// ServeHTTP answers a request as Gumroad does. A program can use it to serve the
+// server below a path prefix. [http.StripPrefix] must then remove the prefix.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r, end := s.untilClosed(w, r)
 	defer end()
@@ -185,7 +185,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endpoint.ServeHTTP(w, r)
 }
 
-// untilClosed returns a copy of the request that Close ends. Its context is then
+// untilClosed returns a copy of the request. Close ends it: its context is then
 // done, and reading its body and writing its answer fail. The caller must call end
 // after the answer.
 func (s *Server) untilClosed(w http.ResponseWriter, r *http.Request) (_ *http.Request, end func()) {
@@ -206,8 +206,8 @@ func (s *Server) untilClosed(w http.ResponseWriter, r *http.Request) (_ *http.Re
 	}
 }
 
-// random returns what Doorkeeper's codes, tokens and credentials look like: 43
-// characters that need no escaping.
+// random returns a random text in the form of Doorkeeper's codes, tokens and
+// credentials: 43 characters that need no escaping.
 func random() string {
 	var bytes [32]byte
 	rand.Read(bytes[:])

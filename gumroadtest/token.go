@@ -21,14 +21,14 @@ type token struct {
 	revoked bool
 }
 
-// consent is a user and the scopes that the user granted, sorted.
+// consent is a user and the sorted scopes that the user granted.
 type consent struct{ user, scopes string }
 
 func newConsent(user string, scopes []string) consent {
 	return consent{user, strings.Join(slices.Sorted(slices.Values(scopes)), " ")}
 }
 
-// issue makes a new pair. The caller holds s.mu.
+// issue creates a new pair. The caller holds s.mu.
 func (s *Server) issue(user string, scopes []string) *token {
 	t := &token{access: random(), refresh: random(), user: user, scopes: scopes, created: s.now()}
 	s.consents[newConsent(user, scopes)]++
@@ -92,8 +92,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// exchange exchanges a code. It checks in Doorkeeper's order. Only success uses the
-// code up. The caller holds s.mu.
+// exchange exchanges a code. It checks in Doorkeeper's order. Only a successful
+// exchange uses up the code. The caller holds s.mu.
 func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
 	form := r.Form
 	code, verifier := form.Get("code"), form.Get("code_verifier")
@@ -114,8 +114,7 @@ func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
 	return s.issue(granted.user, granted.scopes), nil
 }
 
-// verify checks the verifier of PKCE. If there was no challenge, there must be no
-// verifier.
+// verify checks the code verifier. Without a challenge, the verifier must be empty.
 func (g *grant) verify(verifier string) bool {
 	if g.challengeMethod == "S256" && g.challenge != "" {
 		sum := sha256.Sum256([]byte(verifier))

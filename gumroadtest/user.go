@@ -14,35 +14,34 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// User is a person with an account at Gumroad. The server answers an empty field
-// as Gumroad does for a user who did not fill it in: with null, with a default,
-// or not at all.
+// User is a user of Gumroad. For an empty field, the server does as Gumroad does: it
+// returns null or a default, or leaves the field out.
 type User struct {
-	// ID identifies the user. At Gumroad it is a string of digits, fixed at
-	// sign-up. Users with the same ID are one user. If it is empty, SetUser makes
+	// ID identifies the user. At Gumroad it is a string of digits that never
+	// changes. Users with the same ID are one user. If ID is empty, SetUser derives
 	// one from Username, Email and Name.
 	ID string
 
-	// AlternateID is the field user_id, which Gumroad documents as not used. If
-	// it is empty, the server makes one from ID.
+	// AlternateID is the field user_id, which Gumroad documents as not used. If it
+	// is empty, the server derives one from ID.
 	AlternateID string
 
-	// Name is also the display_name. If it is empty, that is Username, or, if this
-	// is empty too, ID.
+	// Name is the fields name and display_name. If Name is empty, display_name is
+	// Username or, failing that, ID.
 	Name string
 
-	// Username is the first part of the host of the user's page. A host has - in
-	// place of _. If Username is empty, ID is there.
+	// Username is the beginning of the host of the user's page. In the host, _
+	// becomes -. If Username is empty, the host begins with ID.
 	Username string
 
-	// Email is what the user typed, confirmed or not.
+	// Email is the email address. It may be unconfirmed.
 	Email string
 
 	Bio string
 
-	// Picture is the URL of the picture. It is in profile_picture_url and, if the
-	// scope allows it, in profile_url. If it is empty, the URL is that of a default
-	// picture, which this server has, as Gumroad has one.
+	// Picture is the URL of the picture. It is the field profile_picture_url and, if
+	// the scope allows it, profile_url. If it is empty, both are the URL of a default
+	// picture on this server.
 	Picture string
 
 	// OldPicture leaves profile_picture_url out, as Gumroad did before March
@@ -60,9 +59,9 @@ func (u *User) clone() User {
 	return copied
 }
 
-// SetUser logs a user in at Gumroad, instead of the one before. The logins that
-// follow are that user's. Existing tokens stay with their user. If the ID is that
-// of an earlier user, it is the same user with a new profile.
+// SetUser replaces the user who is logged in at Gumroad. Existing tokens stay with
+// their user. If an earlier user has the same ID, SetUser replaces that user's
+// profile.
 func (s *Server) SetUser(user User) {
 	if user.ID == "" {
 		sum := md5.Sum([]byte(user.Username + "\n" + user.Email + "\n" + user.Name))
@@ -109,7 +108,7 @@ func (u *User) answer(scopes []string, defaultPicture string) map[string]any {
 	answer := map[string]any{
 		"id":      u.ID,
 		"user_id": cmp.Or(u.AlternateID, base64.URLEncoding.EncodeToString(id[:])),
-		// A host name cannot have the _ of an older username.
+		// A host name cannot contain the _ of an older username.
 		"url":   "https://" + strings.ReplaceAll(cmp.Or(u.Username, u.ID), "_", "-") + ".gumroad.com",
 		"links": u.Products,
 	}
@@ -141,8 +140,7 @@ func orNull(text string) any {
 	return text
 }
 
-// picturePath is the path of the default picture. Gumroad's has the same file
-// name.
+// picturePath is the path of the default picture. Gumroad uses the same file name.
 const picturePath = "/images/gumroad-default-avatar-5.png"
 
 //go:embed gumroad-default-avatar-5.png

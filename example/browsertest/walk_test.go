@@ -1,10 +1,12 @@
-// Package browsertest walks through the pages of the example in a browser, as a
-// person does, by clicking.
+// Package browsertest tests the pages of the example in Chromium, by clicking.
 //
-// BROWSERTEST_ARTIFACTS names a folder for a picture of every page. Without it the
-// tests are skipped, as they take two minutes. BROWSERTEST_AXE
-// names the file axe.min.js of the npm package axe-core, which looks for what bars
-// people with disabilities.
+// The tests take two minutes. Without BROWSERTEST_ARTIFACTS they are skipped. It names
+// a folder, and the tests save a picture of every page there:
+//
+//	BROWSERTEST_ARTIFACTS="$PWD/.ci/artifacts" go test -v ./example/browsertest
+//
+// BROWSERTEST_AXE names the file axe.min.js of the npm package axe-core. With it, the
+// tests also check the accessibility of every page.
 package browsertest
 
 import (
@@ -44,7 +46,7 @@ import (
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 )
 
-// screen is what the pages are seen on.
+// screen is a size and a colour scheme of the browser.
 type screen struct {
 	name          string
 	width, height int64
@@ -79,11 +81,14 @@ func TestWalk(t *testing.T) {
 			v.sees("04-profile", 200, "John Smith", "@sailorjohn", "not confirmed by Gumroad", "Not yet")
 			v.showsPictures()
 			v.click("Fetch again")
-			v.sees("05-fetched", 200, "This is your profile as Gumroad has it now.")
+			v.sees("05-fetched", 200, "Your profile is up to date.")
 			v.click("Refresh")
-			v.sees("06-refreshed", 200, "There is a new token.")
+			v.sees("06-refreshed", 200, "The token was refreshed.")
 			v.click("List")
 			v.sees("07-products", 200, "Your products", "Knot of the day, no. 10", "not published")
+			if got := get(v, chromedp.Evaluate[[]float64](`[...new Set([...document.querySelectorAll(".products li > span:last-child")].map(e => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().right) }))]`)); len(got) != 1 {
+				t.Errorf("the prices end at different places: %v", got)
+			}
 			v.click("More products")
 			v.click("More products")
 			v.sees("08-products-last", 200, "Knot of the day, no. 23")
@@ -94,7 +99,7 @@ func TestWalk(t *testing.T) {
 			v.click("Log out")
 			v.sees("10-logged-out", 200, "You are logged out.")
 
-			// Gumroad asks nobody twice for the same.
+			// Gumroad does not ask again for scopes that the user granted before.
 			v.click("Continue with Gumroad")
 			v.sees("11-profile-again", 200, "John Smith")
 			v.visit(base + "/auth/gumroad/callback?code=used&state=used")
@@ -108,13 +113,13 @@ func TestWalk(t *testing.T) {
 			v.visit(base + "/profile")
 			v.sees("15-not-logged-in", 401, "You are not logged in")
 			v.visit(base + "/nowhere")
-			v.sees("16-not-found", 404, "There is no such page")
+			v.sees("16-not-found", 404, "This page does not exist")
 		})
 	}
 }
 
-// People have names, pictures and bios of all kinds. With a key and a secret the
-// program logs in at gumroad.com, for which a test server stands in.
+// Names, pictures and bios can be of any kind. With a key and a secret, users log in
+// at gumroad.com. Here a test server takes its place.
 func TestPeople(t *testing.T) {
 	pictures, chromium, program := folder(t), findChromium(t), build(t)
 	gumroad := standIn(t)
@@ -139,7 +144,7 @@ func TestPeople(t *testing.T) {
 				person.user.ID = fmt.Sprint("100000000000", i)
 				gumroad.SetUser(person.user)
 				gumroad.SetApplication(gumroadtest.Application{Name: person.user.Name, RedirectURIs: []string{base + "/auth/gumroad/callback"}})
-				v.sees(person.name+"-1-start", 200, "An application of its own")
+				v.sees(person.name+"-1-start", 200, "This application is not part of Gumroad")
 				v.click("Continue with Gumroad")
 				v.sees(person.name+"-2-gumroad", 200, "Authorize")
 				v.mayMiss = person.user.Picture
@@ -168,10 +173,10 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// nowhere is the address of a picture that does not load.
+// nowhere is the address of a picture that cannot be loaded.
 const nowhere = "https://127.0.0.1:1/picture.png"
 
-// showsNoTornPicture checks that nothing is drawn around the initial.
+// showsNoTornPicture checks that the browser draws no frame around the initial.
 func (v *visitor) showsNoTornPicture() {
 	v.t.Helper()
 	box := get(v, chromedp.Evaluate[[]float64](`(b => [b.x, b.y, b.width])(document.querySelector(".avatar").getBoundingClientRect())`))
@@ -188,7 +193,7 @@ func (v *visitor) showsNoTornPicture() {
 	}
 }
 
-// While nobody answers the application, it says that Gumroad is down.
+// If the application cannot reach Gumroad, it says that Gumroad is unavailable.
 func TestGumroadDown(t *testing.T) {
 	pictures, chromium, gumroad := folder(t), findChromium(t), standIn(t)
 	nobody := httptest.NewServer(nil)
@@ -200,11 +205,11 @@ func TestGumroadDown(t *testing.T) {
 	v.visit(base)
 	v.click("Continue with Gumroad")
 	v.click("Authorize")
-	v.sees("01-down", 502, "Gumroad is not answering")
+	v.sees("01-down", 502, "Gumroad is unavailable")
 	v.click("Back to the start")
 	v.sees("02-start", 200, "Log in with your Gumroad account")
 
-	// Where the halves of the card stand one below the other, they begin on one line.
+	// If the halves of the card are stacked, they have the same left edge.
 	v.use(screen{"tablet", 800, 1000, "light"})
 	v.sees("03-tablet", 200, "Log in with your Gumroad account")
 	if got := get(v, chromedp.Evaluate[[]float64](`[...document.querySelectorAll(".front h1, .stub h2")].map(e => e.getBoundingClientRect().x)`)); len(got) != 3 || got[0] != got[1] {
@@ -212,7 +217,7 @@ func TestGumroadDown(t *testing.T) {
 	}
 }
 
-// standInGumroad is a test server at the addresses of Gumroad.
+// standInGumroad is a test server that takes the place of gumroad.com.
 type standInGumroad struct {
 	*gumroadtest.Server
 	env   []string // of the program
@@ -290,11 +295,11 @@ func tunnel(w http.ResponseWriter, address string) {
 	here.Close()
 }
 
-// folder returns where the pictures go, or skips the test.
+// folder returns the folder for the pictures, or skips the test.
 func folder(t *testing.T) string {
 	pictures := os.Getenv("BROWSERTEST_ARTIFACTS")
 	if pictures == "" {
-		t.Skip("BROWSERTEST_ARTIFACTS is not set to a folder for the pictures of the pages")
+		t.Skip(`BROWSERTEST_ARTIFACTS is not set. To run the browser test: BROWSERTEST_ARTIFACTS="$PWD/.ci/artifacts" go test -v ./example/browsertest`)
 	}
 	if err := os.MkdirAll(pictures, 0o755); err != nil {
 		t.Fatal(err)
@@ -309,7 +314,7 @@ func findChromium(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("the walk in a browser is skipped: no chromium found (on Debian: apt-get install chromium)")
+	t.Skip("Chromium is not installed. To install it on Debian: apt-get install chromium")
 	return ""
 }
 
@@ -325,8 +330,8 @@ func build(t *testing.T) string {
 
 var address = regexp.MustCompile(`http://\S+`)
 
-// start runs the program on a free port, and returns the address that it says to
-// open. When the test is over, Ctrl-C must end it well.
+// start runs the program on a free port, and returns the address that it prints. At
+// the end of the test, an interrupt must stop it without an error.
 func start(t *testing.T, program string, env ...string) string {
 	cmd := exec.Command(program)
 	cmd.Env = append(append(os.Environ(), "PORT=0", "BASE_URL=", "GUMROAD_KEY=", "GUMROAD_SECRET=", "SESSION_SECRET=", "DATABASE_URL="), env...)
@@ -359,14 +364,14 @@ type visitor struct {
 	ctx      context.Context
 	pictures string
 
-	mayMiss string // the address of a picture that nobody has
+	mayMiss string // the address of a picture that cannot be loaded
 
 	mu     sync.Mutex
-	status int64    // of the page that is open
-	bad    []string // what the console and the network should not have
+	status int64    // of the open page
+	bad    []string // the errors of the console and the network
 }
 
-// open starts a browser with nothing in it.
+// open starts a browser with an empty profile.
 func open(t *testing.T, chromium, pictures string, flags ...chromedp.ExecAllocatorOption) *visitor {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium),
@@ -397,7 +402,8 @@ func open(t *testing.T, chromium, pictures string, flags ...chromedp.ExecAllocat
 	return v
 }
 
-// use sets the size and the colours. The pages have no script and need none.
+// use sets the size and the colour scheme. It also disables scripts: the pages need
+// none.
 func (v *visitor) use(screen screen) {
 	v.t.Helper()
 	call(v, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
@@ -407,7 +413,7 @@ func (v *visitor) use(screen screen) {
 	call(v, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 }
 
-// listen notes the status of each page, and whatever goes wrong.
+// listen records the status of each page and all errors.
 func (v *visitor) listen(event any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -421,8 +427,8 @@ func (v *visitor) listen(event any) {
 	case *network.EventLoadingFailed:
 		v.bad = append(v.bad, "request failed: "+e.ErrorText+string(e.BlockedReason))
 	case *log.EventEntryAdded:
-		// The browser notes the status of a page that has an error. sees
-		// looks at that.
+		// The browser logs the status of an error page, but sees checks that
+		// status.
 		if v.status >= 400 && e.Entry.Text == fmt.Sprintf("Failed to load resource: the server responded with a status of %d (%s)", v.status, http.StatusText(int(v.status))) {
 			return
 		}
@@ -434,7 +440,7 @@ func (v *visitor) listen(event any) {
 	}
 }
 
-// call sends the browser a command.
+// call sends a command to the browser.
 func call[P, R any](v *visitor, command cdp.Command[P, R], params P) {
 	v.t.Helper()
 	if _, err := chromedp.Call(v.ctx, command, params); err != nil {
@@ -442,7 +448,7 @@ func call[P, R any](v *visitor, command cdp.Command[P, R], params P) {
 	}
 }
 
-// get reads something from the page.
+// get returns the result of an action.
 func get[T any](v *visitor, action chromedp.Action[T]) T {
 	v.t.Helper()
 	value, err := chromedp.Run(v.ctx, action)
@@ -460,8 +466,8 @@ func (v *visitor) visit(url string) {
 	}
 }
 
-// click follows the link or presses the button that says label, and waits for
-// the page after it.
+// click clicks the link or the button with this label, and waits for the next
+// page.
 func (v *visitor) click(label string) {
 	v.t.Helper()
 	target := fmt.Sprintf(`//main//button[normalize-space()=%[1]q] | //a[normalize-space()=%[1]q]`, label)
@@ -472,7 +478,7 @@ func (v *visitor) click(label string) {
 	}
 }
 
-// showsPictures checks that no picture on the page is missing.
+// showsPictures checks that every picture on the page has loaded.
 func (v *visitor) showsPictures() {
 	v.t.Helper()
 	if !get(v, chromedp.Evaluate[bool](`[...document.images].every(i => i.complete && i.naturalWidth > 0)`)) {
@@ -480,7 +486,7 @@ func (v *visitor) showsPictures() {
 	}
 }
 
-// sees checks the page that is open, and keeps a picture of it.
+// sees checks the open page, and saves a picture of it.
 func (v *visitor) sees(name string, status int64, texts ...string) {
 	v.t.Helper()
 	page := get(v, chromedp.Text(chromedp.CSS("body")))
@@ -516,7 +522,7 @@ func (v *visitor) sees(name string, status int64, texts ...string) {
 	v.bad = nil
 }
 
-// checkAxe has axe-core look at the page that is open.
+// checkAxe runs axe-core on the open page.
 func (v *visitor) checkAxe(name string) {
 	v.t.Helper()
 	file := os.Getenv("BROWSERTEST_AXE")
