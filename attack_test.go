@@ -23,7 +23,7 @@ import (
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 )
 
-// Who is in these attacks: mallory is the attacker.
+// The users in these tests. mallory is the attacker.
 const (
 	alice   = "1000000000001"
 	bob     = "1000000000002"
@@ -32,8 +32,8 @@ const (
 
 const attackCallback = "/auth/gumroad/callback"
 
-// attackApp is an application as gothic's documentation has it, which remembers
-// by a cookie of its own who is logged in.
+// attackApp is an application that uses gothic as gothic's documentation shows.
+// A cookie of its own says who is logged in.
 type attackApp struct {
 	*httptest.Server
 	t       *testing.T
@@ -41,11 +41,11 @@ type attackApp struct {
 
 	mu     sync.Mutex
 	users  map[string]string // by the app's cookie
-	failed error             // of the last callback
+	failed error             // the error of the last callback
 }
 
-// attack runs against an application that must send its secret to Gumroad, and
-// against one that need not, where PKCE is all there is.
+// attack calls run twice: with an application that must send its secret to
+// Gumroad, and with one that does not have to. Only PKCE protects the second.
 func attack(t *testing.T, run func(t *testing.T, app *attackApp)) {
 	for _, confidential := range []bool{true, false} {
 		t.Run(fmt.Sprintf("confidential=%t", confidential), func(t *testing.T) {
@@ -73,7 +73,8 @@ func attack(t *testing.T, run func(t *testing.T, app *attackApp)) {
 	}
 }
 
-// attackStore is the store that SECURITY.md recommends, but without https.
+// attackStore is the store that SECURITY.md recommends, but its cookies work over
+// plain HTTP.
 func attackStore(key string) *sessions.CookieStore {
 	store := sessions.NewCookieStore([]byte(key), []byte(key))
 	store.MaxAge(10 * 60)
@@ -106,8 +107,8 @@ func (a *attackApp) user(r *http.Request) string {
 	return a.users[cookie.Value]
 }
 
-// approve has this user press the button at Gumroad, and returns the callback
-// that the browser is sent to.
+// approve presses "Authorize" at Gumroad as user. It returns the callback URL to
+// which Gumroad redirects the browser.
 func (a *attackApp) approve(user, authURL string) string {
 	a.t.Helper()
 	a.gumroad.SetUser(gumroadtest.User{ID: user})
@@ -116,7 +117,7 @@ func (a *attackApp) approve(user, authURL string) string {
 	return callback
 }
 
-// asked returns how often Gumroad was asked for a token, and for a user.
+// asked returns the number of requests for a token and for a user.
 func (a *attackApp) asked() (tokens, users int) {
 	for _, request := range a.gumroad.Requests() {
 		switch request.Path {
@@ -129,8 +130,8 @@ func (a *attackApp) asked() (tokens, users int) {
 	return tokens, users
 }
 
-// refused fails the test unless the last callback ended with this error code of
-// Gumroad's.
+// refused fails the test unless the last callback failed with this error code
+// from Gumroad.
 func (a *attackApp) refused(code string) {
 	a.t.Helper()
 	var refused *gumroad.Error
@@ -138,7 +139,7 @@ func (a *attackApp) refused(code string) {
 	assert.Equal(a.t, code, refused.Code)
 }
 
-// attackBrowser is somebody's browser. It follows no redirect by itself.
+// attackBrowser is one person's browser. It does not follow redirects.
 type attackBrowser struct {
 	*http.Client
 	app *attackApp
@@ -162,7 +163,7 @@ func (b *attackBrowser) open(address string) (*http.Response, string) {
 	return response, string(body)
 }
 
-// begin starts a login, with this query, and returns the address at Gumroad.
+// begin starts a login with this query and returns the address at Gumroad.
 func (b *attackBrowser) begin(query string) string {
 	b.app.t.Helper()
 	response, _ := b.open(b.app.URL + "/auth/gumroad" + query)
@@ -170,15 +171,14 @@ func (b *attackBrowser) begin(query string) string {
 	return response.Header.Get("Location")
 }
 
-// who returns the user that the application takes this browser for.
+// who returns the ID of the user who is logged in with this browser, or "".
 func (b *attackBrowser) who() string {
 	b.app.t.Helper()
 	_, user := b.open(b.app.URL + "/me")
 	return user
 }
 
-// cookie returns what gothic keeps in this browser, and plant puts it into
-// another one.
+// cookie returns gothic's cookie in this browser.
 func (b *attackBrowser) cookie() *http.Cookie {
 	b.app.t.Helper()
 	address, _ := url.Parse(b.app.URL)
@@ -191,13 +191,14 @@ func (b *attackBrowser) cookie() *http.Cookie {
 	return nil
 }
 
+// plant puts a cookie into this browser.
 func (b *attackBrowser) plant(cookie *http.Cookie) {
 	address, _ := url.Parse(b.app.URL)
 	b.Jar.SetCookies(address, []*http.Cookie{{Name: cookie.Name, Value: cookie.Value, Path: "/"}})
 }
 
-// attackWith returns an address with some parameters changed; an empty value
-// takes one out.
+// attackWith returns address with some parameters changed. An empty value
+// removes the parameter.
 func attackWith(t *testing.T, address string, pairs ...string) string {
 	t.Helper()
 	changed, err := url.Parse(address)
@@ -220,7 +221,8 @@ func attackParameter(t *testing.T, address, name string) string {
 	return parsed.Query().Get(name)
 }
 
-// Without an attack everyone gets in, or the other tests would show nothing.
+// Without an attack, everyone can log in. If they could not, the other tests
+// would prove nothing.
 func TestAttackNone(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		for _, user := range []string{alice, mallory, alice} {
@@ -232,9 +234,10 @@ func TestAttackNone(t *testing.T) {
 	})
 }
 
-// The attacker starts alice's login with a state that she knows (gothic takes it
-// from the query), and has her browser open a callback with a code of the
-// attacker's own, so that alice works in the attacker's account.
+// The attacker starts a login in alice's browser with a state that the attacker
+// knows, since gothic takes the state from the query. Then the attacker makes
+// the browser open a callback with the attacker's own code. If that worked, alice
+// would use the attacker's account.
 func TestAttackFixedState(t *testing.T) {
 	for name, change := range map[string][]string{
 		"a code with the attacker's challenge": nil,
@@ -253,7 +256,7 @@ func TestAttackFixedState(t *testing.T) {
 				assert.Zero(t, users)
 				assert.Empty(t, hers.who())
 
-				// Nor in the middle of a session of hers.
+				// The attack does not change a session that alice already has either.
 				hers.open(app.approve(alice, hers.begin("")))
 				hers.begin("?state=fixed")
 				hers.open(callback)
@@ -263,14 +266,14 @@ func TestAttackFixedState(t *testing.T) {
 	}
 }
 
-// The attacker has got at the code of alice's login before her browser used it,
-// and puts it into a login of the attacker's own.
+// The attacker stole the code of alice's login before her browser used it. The
+// attacker uses it in a login of the attacker's own.
 func TestAttackStolenCode(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()
 		callback := app.approve(alice, hers.begin(""))
 
-		attackers.open(callback) // no login was begun here
+		attackers.open(callback) // this browser began no login
 		assert.Error(t, app.failed)
 		for _, state := range []string{"?state=" + url.QueryEscape(attackParameter(t, callback, "state")), ""} {
 			begun := attackers.begin(state)
@@ -279,7 +282,7 @@ func TestAttackStolenCode(t *testing.T) {
 			assert.Empty(t, attackers.who())
 		}
 
-		// Straight to Gumroad, past the application.
+		// The attacker sends the code to Gumroad directly.
 		for _, verifier := range []string{"", "guess"} {
 			form := url.Values{"grant_type": {"authorization_code"}, "client_id": {app.gumroad.ClientID}, "redirect_uri": {app.URL + attackCallback},
 				"code": {attackParameter(t, callback, "code")}, "code_verifier": {verifier}}
@@ -296,7 +299,7 @@ func TestAttackStolenCode(t *testing.T) {
 }
 
 // The attacker sends alice to Gumroad's authorization page with an address that
-// asks for no challenge, so that her code is tied to no login.
+// has no challenge. Her code is then not bound to any login.
 func TestAttackStolenCodeWithoutChallenge(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()
@@ -304,17 +307,17 @@ func TestAttackStolenCodeWithoutChallenge(t *testing.T) {
 		begun := attackers.begin("")
 		callback := app.approve(alice, attackWith(t, begun, "code_challenge", "", "code_challenge_method", ""))
 
-		hers.open(callback) // where Gumroad sends her
+		hers.open(callback) // Gumroad redirects her browser there
 		assert.Error(t, app.failed)
 		assert.Equal(t, alice, hers.who())
-		attackers.open(callback) // it has the state of the attacker's login
+		attackers.open(callback) // the callback has the state of the attacker's login
 		app.refused("invalid_grant")
 		assert.Empty(t, attackers.who())
 	})
 }
 
-// The attacker has kept what alice's browser sent: the address of her callback
-// and the cookie of before.
+// The attacker recorded what alice's browser sent: the address of her callback
+// and the cookie that she had before it.
 func TestAttackReplayedCallback(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()
@@ -330,7 +333,7 @@ func TestAttackReplayedCallback(t *testing.T) {
 		app.refused("invalid_grant")
 		assert.Empty(t, attackers.who())
 
-		// Alice's own reload fails as well, and does not log her out.
+		// A reload by alice fails too. It does not log her out.
 		hers.open(callback)
 		assert.Error(t, app.failed)
 		hers.plant(cookie)
@@ -340,9 +343,9 @@ func TestAttackReplayedCallback(t *testing.T) {
 	})
 }
 
-// The answer to a callback carries, for gothic's cookie, the session with the
-// tokens in it, and then takes it back. Whoever keeps that one holds alice's
-// access token, so it is good exactly as long as the token.
+// The answer to a callback sets gothic's cookie twice: first to the session with
+// the tokens, then to nothing. Whoever keeps the first cookie has alice's access
+// token. The cookie works as long as the token works, and no longer.
 func TestAttackCookieWithTokens(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()
@@ -356,13 +359,13 @@ func TestAttackCookieWithTokens(t *testing.T) {
 		}
 		require.NotNil(t, kept)
 
-		// With another state than that of its login it is good for nothing.
+		// It does not work with a state other than that of its login.
 		attackers.plant(kept)
 		attackers.open(attackWith(t, callback, "state", "another"))
 		assert.Error(t, app.failed)
 		assert.Empty(t, attackers.who())
 
-		// Nor once the application has revoked the token.
+		// It does not work after the application has revoked the token.
 		provider, err := goth.GetProvider("gumroad-attack")
 		require.NoError(t, err)
 		require.NoError(t, provider.(*gumroad.Provider).RevokeToken(t.Context(), attackToken(t, kept)))
@@ -388,8 +391,8 @@ func attackToken(t *testing.T, cookie *http.Cookie) string {
 	return session.(*gumroad.Session).AccessToken
 }
 
-// Two tabs of one browser begin a login each. gothic keeps the later one, and
-// none once a callback has failed.
+// Two tabs of one browser each begin a login. gothic keeps only the later one.
+// After a failed callback, it keeps none.
 func TestAttackTwoLoginsInOneBrowser(t *testing.T) {
 	for _, state := range []string{"", "?state=same"} {
 		t.Run("the later one first"+state, func(t *testing.T) {
@@ -424,8 +427,8 @@ func TestAttackTwoLoginsInOneBrowser(t *testing.T) {
 	}
 }
 
-// Cookies of gothic's are exchanged between two browsers that are in the middle
-// of a login each.
+// Two browsers each have a login in progress. The attacker copies gothic's cookie
+// from one browser to the other.
 func TestAttackCookieOfAnotherUser(t *testing.T) {
 	for _, state := range []string{"", "?state=fixed"} {
 		t.Run("the attacker's cookie in alice's browser"+state, func(t *testing.T) {
@@ -473,8 +476,8 @@ func TestAttackCookieOfAnotherUser(t *testing.T) {
 	})
 }
 
-// A callback that says both, that the user denied and that here is a code: the
-// code is somebody's whom the attacker wants in, and the denial wins.
+// A callback has both a denial and a code. The attacker chose the code, so that
+// alice is logged in to another account. The denial wins.
 func TestAttackDenialWithCode(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()
@@ -483,7 +486,7 @@ func TestAttackDenialWithCode(t *testing.T) {
 			for _, query := range []string{"%s&code=%s", "code=%[2]s&%[1]s"} {
 				for _, code := range []string{stolen, ""} {
 					authURL := hers.begin("")
-					if code == "" { // one that would do
+					if code == "" { // a code of this login, which would work without the denial
 						code = attackParameter(t, app.approve(mallory, authURL), "code")
 					}
 					denied, err := app.gumroad.Deny(authURL)

@@ -23,8 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The benchmarks have no network in them: every answer is held in memory. What
-// is measured is what the application itself spends on a login.
+// The benchmarks do not use the network. Every answer is in memory. They measure
+// what the application itself spends on a login.
 
 const (
 	benchID       = "6754923450134"
@@ -36,15 +36,15 @@ const (
 	benchVerifier = "CF4rySEMJ3rlHWEjl8BbrK5JcuZs4XXl4uwXSg1OUOf"
 	benchScope    = "view_profile"
 
-	// All get this same answer for a token.
+	// Every provider gets this answer for a token.
 	benchToken = `{"access_token":"xXMidjcFwgbVbC7jQJkiaIYesKLlXMz30OQmExNqWbU","token_type":"Bearer",` +
 		`"refresh_token":"-UKxkze7jlC2xwiM-N1cl8cV95LZogWyv7g_qjM_1vg","scope":"view_profile","created_at":1795502974}`
 )
 
-// loginRivals are who BenchmarkLogin compares: each provider, and the answer for
-// its FetchUser. The answers are equally long (%s stands for what fills them up)
-// and hold as much: an id and eight texts, with those that the provider reads
-// among them, a list of two, a boolean and a null.
+// loginRivals lists the providers that BenchmarkLogin compares, each with the
+// answer to its FetchUser. benchAnswer replaces %s, so that all answers have the
+// same length. Each answer holds an id, eight strings, a list of two, a boolean
+// and a null. The strings include those that the provider reads.
 var loginRivals = []struct {
 	name     string
 	provider func(*http.Client) goth.Provider
@@ -54,7 +54,7 @@ var loginRivals = []struct {
 		`"currency_type":"usd","id":"` + benchID + `","user_id":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
 		`"url":"https://sailorjohn.gumroad.com","links":["knots","ropes"],` +
 		`"profile_url":"https://example.com/avatar-john.png","email":"john@example.com","display_name":"Sailor John"}}`},
-	// With an email: without one it makes a third request.
+	// The answer has an email, because without one github makes a third request.
 	{"github", func(client *http.Client) goth.Provider {
 		p := github.New(benchKey, benchSecret, benchCallback, benchScope)
 		p.HTTPClient = client
@@ -102,7 +102,7 @@ func benchGumroad(client *http.Client) goth.Provider {
 	return p
 }
 
-// benchAnswer fills an answer up to 450 bytes.
+// benchAnswer pads an answer to 450 bytes.
 func benchAnswer(template string) string {
 	const size = 450
 	return fmt.Sprintf(template, strings.Repeat("~", size+len("%s")-len(template)))
@@ -148,8 +148,8 @@ func benchLogin(p goth.Provider, callback url.Values) (goth.User, error) {
 	return p.FetchUser(session)
 }
 
-// BenchmarkLogin is one whole login. "floor" makes the same two requests with
-// net/http and encoding/json, and does nothing else.
+// BenchmarkLogin measures one whole login. "floor" only makes the same two
+// requests with net/http and encoding/json.
 func BenchmarkLogin(b *testing.B) {
 	callback := url.Values{"code": {benchCode}, "state": {benchState}}
 	for _, rival := range loginRivals {
@@ -180,8 +180,8 @@ func BenchmarkLogin(b *testing.B) {
 
 func benchRival(b *testing.B, name string, answers *inMemory, login func() (id string, err error)) {
 	b.Run("by="+name, func(b *testing.B) {
-		// The first login settles how x/oauth2 authenticates, where the provider
-		// leaves it to find that out.
+		// Some providers let x/oauth2 detect how to send the secret. The first login
+		// does that, and is not measured.
 		id, err := login()
 		require.NoError(b, err)
 		require.Equal(b, benchID, id)
@@ -218,7 +218,7 @@ func floorExchange(client *http.Client) (string, error) {
 	return token.AccessToken, err
 }
 
-// floorLogin decodes the user's answer into answer.
+// floorLogin logs in and decodes the user into answer.
 func floorLogin(client *http.Client, answer any) error {
 	token, err := floorExchange(client)
 	if err != nil {
@@ -264,9 +264,9 @@ func BenchmarkFetchUser(b *testing.B) {
 	benchFetchUser(b, benchAnswer(loginRivals[0].user))
 }
 
-// BenchmarkFetchUserProducts is FetchUser for sellers with ever more products,
-// which Gumroad lists all in one answer. With time and memory that grow with the
-// answer and no faster, the speed in MB/s stays and so does memory per byte.
+// BenchmarkFetchUserProducts measures FetchUser for sellers with more and more
+// products. Gumroad lists all of them in one answer. If time and memory grow
+// linearly with the answer, then MB/s and memory per byte stay the same.
 func BenchmarkFetchUserProducts(b *testing.B) {
 	for _, products := range []int{10, 1_000, 50_000} {
 		b.Run(fmt.Sprintf("products=%d", products), func(b *testing.B) {
@@ -295,8 +295,8 @@ func benchFetchUser(b *testing.B, answer string) {
 	}
 }
 
-// What a login costs on the network: two requests over one connection, and none
-// but the first login opens it.
+// A login makes two requests over one connection. Only the first login opens a
+// connection.
 func TestRequestsAndConnectionsOfALogin(t *testing.T) {
 	var requests, connections atomic.Int64
 	answers := &inMemory{token: benchToken, user: benchAnswer(loginRivals[0].user)}

@@ -12,7 +12,7 @@ import (
 	"github.com/markbates/goth"
 )
 
-// An application registers the provider once, and gothic's handlers do the rest.
+// An application registers the provider once. gothic's handlers do the rest.
 func ExampleNew() {
 	goth.UseProviders(gumroad.New(
 		os.Getenv("GUMROAD_KEY"), os.Getenv("GUMROAD_SECRET"),
@@ -25,7 +25,7 @@ func ExampleNew() {
 	// Output: gumroad <nil>
 }
 
-// loggedIn returns the session of a user who pressed "Authorize".
+// loggedIn returns the session of a user who has pressed "Authorize".
 func loggedIn(server *gumroadtest.Server, provider *gumroad.Provider) *gumroad.Session {
 	session, _ := provider.BeginAuth("state")
 	authURL, _ := session.GetAuthURL()
@@ -37,7 +37,7 @@ func loggedIn(server *gumroadtest.Server, provider *gumroad.Provider) *gumroad.S
 	return session.(*gumroad.Session)
 }
 
-// What a user who pressed "Deny" looks like to the application.
+// If the user presses "Deny", Authorize returns ErrAccessDenied.
 func ExampleSession_Authorize_denied() {
 	server := gumroadtest.NewServer() // in place of Gumroad
 	defer server.Close()
@@ -56,7 +56,7 @@ func ExampleSession_Authorize_denied() {
 	// gumroad: completing the login: the callback says access_denied (the user said no, and may start again)
 }
 
-// The new pair must be stored before anything else: the old one is dead.
+// Store the new tokens before you do anything else. The old ones no longer work.
 func ExampleProvider_RefreshToken() {
 	server := gumroadtest.NewServer() // in place of Gumroad
 	defer server.Close()
@@ -80,7 +80,7 @@ func ExampleProvider_RefreshToken() {
 	// true
 }
 
-// A user closes the account. One token is enough to revoke both.
+// A user closes the account. Revoking either token revokes both.
 func ExampleProvider_RevokeToken() {
 	server := gumroadtest.NewServer() // in place of Gumroad
 	defer server.Close()
