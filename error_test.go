@@ -22,7 +22,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// What no error may hold. Three of them look otherwise in a form or a URL.
+// No error may contain these, except clientKey. Three of them change when they
+// are encoded in a form or a URL.
 const (
 	clientKey    = "the-client-key"
 	secret       = "the+client/secret"
@@ -32,11 +33,11 @@ const (
 	refreshToken = "the-refresh-token"
 )
 
-// calls are the four requests that a provider makes, by what their errors say
-// was being done.
+// calls lists the four requests that a provider makes. Their errors begin with
+// doing.
 var calls = []struct {
 	doing string
-	url   string // where it goes unless the program says otherwise
+	url   string // the default endpoint
 	make  func(*gumroad.Provider) error
 }{
 	{"exchanging the authorization code", "https://api.gumroad.com/oauth/token", func(p *gumroad.Provider) error {
@@ -56,8 +57,8 @@ var calls = []struct {
 	}},
 }
 
-// assertReadable fails the test unless the error, and every one that it wraps,
-// says what was being done, briefly, on one line, and holds nothing confidential.
+// assertReadable fails the test unless err says what was being done, is short and
+// is on one line. Neither err nor any error that it wraps may contain a secret.
 func assertReadable(t *testing.T, doing string, err error) {
 	t.Helper()
 	require.Error(t, err)
@@ -84,14 +85,14 @@ func asError(t *testing.T, err error) *gumroad.Error {
 
 const page = "<!DOCTYPE html>\n<html><body><h1>Something broke</h1></body></html>\n"
 
-// What Gumroad, or a proxy before it, may answer anyone at any time, is an error
-// of whatever was being done.
+// Gumroad, or a proxy in front of it, can give any of these answers to any
+// request. Each must be an error.
 func TestAnswerThatIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		answer http.HandlerFunc
-		status int // of the *Error; 0: the error is of another kind
+		status int // StatusCode of the *Error; 0 if the error is not an *Error
 		says   string
 	}{
 		{"rate limit", text(http.StatusTooManyRequests, "text/plain", "Retry later\n"), 429, "Gumroad answered 429 Too Many Requests (try again later)"},
@@ -130,7 +131,7 @@ func TestAnswerThatIsNoSuccess(t *testing.T) {
 	}
 }
 
-// withoutEnd answers until the client has had enough.
+// withoutEnd sends data until the client closes the connection.
 func withoutEnd(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, err := io.WriteString(w, `{"success":true,"access_token":"a","user":{"id":"1"},"more":"`)
@@ -139,7 +140,7 @@ func withoutEnd(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// A redirect would take the secret or a token to another address.
+// A redirect would send the secret or a token to another address.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -161,7 +162,7 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// hanging is the rest of an answer that does not come until the client gives up.
+// hanging is a body whose Read blocks until the client gives up.
 type hanging struct{ context.Context }
 
 func (h hanging) Read([]byte) (int, error) {
@@ -169,7 +170,7 @@ func (h hanging) Read([]byte) (int, error) {
 	return 0, h.Err()
 }
 
-// Gumroad hangs, before its answer and within it: the login must not.
+// If Gumroad hangs, before or within its answer, the login does not hang.
 func TestHangingAnswer(t *testing.T) {
 	t.Parallel()
 	before := transport(func(r *http.Request) (*http.Response, error) {
@@ -189,7 +190,7 @@ func TestHangingAnswer(t *testing.T) {
 	}
 }
 
-// An application can tell why there was no answer.
+// An application can find out why there was no answer.
 func TestTransportFailureIsWrapped(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the cable is cut")
@@ -203,11 +204,12 @@ func TestTransportFailureIsWrapped(t *testing.T) {
 	}
 }
 
-// unknownToken is one that a server may put into any answer.
+// unknownToken is a token that the provider does not know. A server may put it
+// into any answer.
 const unknownToken = "AG7MFls-_b1WlqT5cm4AOld5QVvCeh-kgpr38ix-520"
 
-// echo returns all that is confidential in the request, as it was sent and as it
-// was meant, and unknownToken.
+// echo returns every secret of the request, both encoded and decoded, and
+// unknownToken.
 func echo(r *http.Request) string {
 	_ = r.ParseForm()
 	all := []string{unknownToken, r.PostForm.Encode(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
@@ -217,8 +219,7 @@ func echo(r *http.Request) string {
 	return strings.Join(all, " ")
 }
 
-// Whatever comes back, and however, what is confidential does not get into the
-// errors, which end up in logs.
+// Errors end up in logs. They contain no secret, even if the answer does.
 func TestErrorsHoldNothingConfidential(t *testing.T) {
 	t.Parallel()
 	const object = "application/json"
@@ -226,7 +227,7 @@ func TestErrorsHoldNothingConfidential(t *testing.T) {
 		name        string
 		status      int
 		contentType string
-		body        string // with an ECHO in it
+		body        string // ECHO stands for what echo returns
 	}{
 		{"description", http.StatusBadRequest, object, `{"error":"invalid_grant","error_description":"ECHO"}`},
 		{"code", http.StatusBadRequest, object, `{"error":"ECHO"}`},
@@ -271,7 +272,8 @@ func TestErrorsHoldNothingConfidential(t *testing.T) {
 	})
 }
 
-// A log line stays one line, and short, whatever anyone puts into the callback.
+// A visitor or a server can send long text with control characters. The error is
+// still short and on one line.
 func TestErrorIsShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("né\x1b[31m\r\n\xff", 1000)
@@ -306,7 +308,7 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 	assert.EqualError(t, &gumroad.Error{Code: "access_denied"}, "gumroad: the callback says access_denied")
 }
 
-// Who knows x/oauth2's error finds it, with the answer that caused it.
+// Programs that know x/oauth2's error can use it. It holds the answer.
 func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	t.Parallel()
 	x := recording(t, "refresh_bogus/refresh")
@@ -315,7 +317,7 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 	require.ErrorAs(t, asError(t, err), &cause)
 	assert.Equal(t, http.StatusBadRequest, cause.Response.StatusCode)
 	assert.Equal(t, "400 Bad Request", cause.Response.Status)
-	assert.Nil(t, cause.Response.Request, "which has the secret")
+	assert.Nil(t, cause.Response.Request, "the request contains the secret")
 	assert.JSONEq(t, x.body, string(cause.Body))
 	assert.Equal(t, "invalid_grant", cause.ErrorCode)
 	assert.Contains(t, cause.ErrorDescription, "The provided authorization grant is invalid")
@@ -334,15 +336,15 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 		assert.Equal(t, "Retry later", string(cause.Body))
 	}
 
-	// It is the token endpoint's alone.
+	// Only errors of the token endpoint wrap it.
 	for _, call := range calls {
 		err := call.make(answering(t, text(http.StatusBadRequest, "application/json", `{"error":"invalid_request"}`)))
 		assert.Equal(t, strings.HasSuffix(call.url, "/oauth/token"), errors.As(err, &cause), call.doing)
 	}
 }
 
-// A visitor chooses what comes to the callback, which must neither cost much nor
-// be taken for Gumroad's word.
+// A visitor can choose everything in the callback. It must not cost much, and the
+// error must not present it as Gumroad's words.
 func TestCallbackOfAVisitorsMaking(t *testing.T) {
 	t.Parallel()
 	callback := func(values url.Values) error {
@@ -363,8 +365,8 @@ func TestCallbackOfAVisitorsMaking(t *testing.T) {
 		assert.NotContains(t, callback(url.Values{"error": {code}}).Error(), "says "+code)
 	}
 
-	// A code that is too short to be one is not looked for, and nothing of the
-	// provider's own words goes for it.
+	// A very short code is not a real one. It is not hidden, since hiding it would
+	// remove parts of the provider's own words.
 	for _, code := range []string{"a", "d", "denied", "access_denied", "access_d"} {
 		err := callback(url.Values{"code": {code}, "error": {"access_denied"}, "error_description": {"bad " + strings.Repeat("d ", 1<<20)}})
 		assert.ErrorIs(t, err, gumroad.ErrAccessDenied)
@@ -373,14 +375,14 @@ func TestCallbackOfAVisitorsMaking(t *testing.T) {
 		assert.Equal(t, "bad "+strings.Repeat("d ", 117)+"d…", asError(t, err).Description)
 	}
 
-	// One that is too long for a code is not looked for, as that takes a time that
-	// grows with the length of both. What is told of it is short all the same.
+	// A very long code is not a real one either. It is not hidden, since the search
+	// takes time that grows with both lengths. The description is still short.
 	code := strings.Repeat("a b ", 300)
 	err := callback(url.Values{"code": {code}, "error": {"server_error"}, "error_description": {code}})
 	assert.Equal(t, code[:239]+"…", asError(t, err).Description)
 }
 
-// Hiding takes nothing but secrets. Each text is what an error keeps of it.
+// Hiding removes only secrets. Errors keep each of these texts unchanged.
 func TestHidingHarmsNothing(t *testing.T) {
 	t.Parallel()
 	for _, said := range []string{
@@ -401,7 +403,7 @@ func TestHidingHarmsNothing(t *testing.T) {
 	}
 }
 
-// A secret of the request is hidden however the server says it.
+// A secret of the request is hidden, however the server encodes it.
 func TestSecretInOtherDress(t *testing.T) {
 	t.Parallel()
 	const token = "xXMid-cFwgbV_C7jQJkiaI-esKLlXM_30OQmExNqWbU"
@@ -437,7 +439,7 @@ func TestSecretInOtherDress(t *testing.T) {
 			for i := range len(token) - 11 {
 				assert.NotContains(t, told, token[i:i+12], name)
 			}
-			// What is left, with every escape and blank gone, is no token either.
+			// Without escapes and white space, the text does not contain the token either.
 			for i := range len(token) - 15 {
 				assert.NotContains(t, undressed.Replace(told), undressed.Replace(token[i:i+16]), name)
 			}
@@ -447,7 +449,7 @@ func TestSecretInOtherDress(t *testing.T) {
 		}
 	}
 
-	// A short secret too, and a token that nobody knows.
+	// A short secret is hidden too, and so is a token that the provider does not know.
 	for _, said := range []string{"pass-word", "pass&#x2d;word", `pass\u002dword`, `pass\x2dword`, "pass%2dword", "pass-\nword", `pass-\nword`, "pass-\u200bword",
 		"unknown-token-of-33-characters-xy"} {
 		answer, err := json.Marshal(map[string]string{"error_description": "not " + said + "!"})
@@ -457,14 +459,15 @@ func TestSecretInOtherDress(t *testing.T) {
 		_, err = p.RefreshToken(token)
 		assert.Equal(t, "not [hidden]!", asError(t, err).Description, said)
 	}
-	// One that the limit of what is looked at cuts is not shown either.
+	// The provider reads only the beginning of a text. A token that this limit cuts
+	// is not shown either.
 	for cut := range 40 {
 		said := strings.Repeat(token+" ", 94)[:4<<10-cut] + unknownToken
 		_, err := answering(t, object(`{"success":false,"message":"`+said+`"}`)).FetchUser(&gumroad.Session{AccessToken: token})
 		assert.NotContains(t, err.Error(), unknownToken[:5])
 	}
 
-	// The longer of two secrets that begin alike is hidden whole.
+	// If one secret begins with another, the longer one is hidden completely.
 	p := answering(t, text(http.StatusBadRequest, "application/json", `{"error_description":"not `+token+`!"}`))
 	p.Secret = token[:20]
 	_, err := p.RefreshToken(token)
@@ -478,8 +481,8 @@ func TestSecretInOtherDress(t *testing.T) {
 var undressed = strings.NewReplacer("&amp;", "", "&#x2d;", "", "&#45;", "", "&lowbar;", "", `\u002d`, "", `\u002D`, "", "%2D", "", "%252d", "", "-", "", "_", "",
 	" ", "", "\n", "", "\r", "", `\`, "", "\u00ad", "", "\u200b", "")
 
-// What net/http says of an address, a host or a certificate is shown whole, as
-// is the address of an endpoint, though it may look like a token.
+// A long host name can look like a token. It is shown all the same, in the
+// address of an endpoint and in net/http's errors.
 func TestHostsAreShown(t *testing.T) {
 	t.Parallel()
 	const host = "a-very-long-hostname-for-a-test-server.internal.example"
@@ -502,7 +505,7 @@ func TestHostsAreShown(t *testing.T) {
 	}
 }
 
-// The advice sends the right person: the user, the operator or nobody.
+// The advice names who can help: the user, the operator or nobody.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
 	const (
@@ -525,10 +528,10 @@ func TestAdvice(t *testing.T) {
 		header string // WWW-Authenticate
 		body   string
 		calls  []int
-		says   string // of the error, from the status on
-		dead   bool   // it is ErrUnauthorized
+		says   string // the error's text from the status on
+		dead   bool   // the error is ErrUnauthorized
 	}{
-		// Nobody.
+		// Nobody can help.
 		{status: 408, calls: all, says: "408 Request Timeout " + wait},
 		{status: 429, body: "Retry later\n", calls: all, says: "429 Too Many Requests " + wait},
 		{status: 429, body: `{"error":"invalid_grant"}`, calls: all, says: "429 Too Many Requests, invalid_grant " + wait},
@@ -541,7 +544,7 @@ func TestAdvice(t *testing.T) {
 		{status: 200, body: `{"error":"server_error"}`, calls: all, says: "200 OK, server_error " + wait},
 		{status: 200, body: `{"success":false,"message":"We are moving."}`, calls: all, says: "200 OK: We are moving. " + wait},
 
-		// The user.
+		// The user can help.
 		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{refresh}, says: "400 Bad Request, invalid_grant " + logIn},
 		{status: 400, body: `{"error":"invalid_grant"}`, calls: []int{exchange}, says: "400 Bad Request, invalid_grant " + again},
 		{status: 401, header: challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
@@ -560,7 +563,7 @@ func TestAdvice(t *testing.T) {
 		{status: 200, body: `{"success":false,"message":"The user was not found."}`, calls: []int{user},
 			says: "200 OK: The user was not found. (the user must log in again; the account may be closed)"},
 
-		// The operator.
+		// The operator can help.
 		{status: 401, body: moment, calls: all, says: "401 Unauthorized " + inFront},
 		{status: 401, header: `Basic realm="proxy"`, calls: all, says: "401 Unauthorized " + inFront},
 		{status: 401, header: `NotBearer error="invalid_token"`, body: moment, calls: all, says: "401 Unauthorized " + inFront},
@@ -623,8 +626,8 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// Doorkeeper calls a good refresh token invalid if the request has no client key.
-// A program that believed it would throw the token away.
+// If a request has no client key, Doorkeeper says that a valid refresh token is
+// invalid. A program that believed it would delete the token.
 func TestRefusalForWantOfAClientKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"", " ", "\n"} {
@@ -639,7 +642,7 @@ func TestRefusalForWantOfAClientKey(t *testing.T) {
 				p.ClientKey = key
 				err := call.make(p)
 				assertReadable(t, call.doing, err)
-				if i == 1 { // the user needs no key
+				if i == 1 { // fetching the user needs no client key
 					assert.NotContains(t, err.Error(), "client key: the provider has none")
 					continue
 				}
@@ -650,7 +653,7 @@ func TestRefusalForWantOfAClientKey(t *testing.T) {
 				}
 			}
 
-			// An outage is no refusal, whatever it says.
+			// An outage is not a refusal, even if its code says so.
 			p := answering(t, text(http.StatusServiceUnavailable, "application/json", `{"error":"invalid_grant"}`))
 			p.ClientKey = key
 			err := call.make(p)
@@ -663,7 +666,7 @@ func TestRefusalForWantOfAClientKey(t *testing.T) {
 	}
 }
 
-// Each is a login whose session got lost.
+// In each login, the application lost the session that BeginAuth returned.
 func TestLoginWithALostSession(t *testing.T) {
 	t.Parallel()
 	server := gumroadtest.NewServer()

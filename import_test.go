@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A program that logs in with Gumroad compiles this, and nothing more.
+// A program that imports the provider compiles only these packages and the
+// standard library.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	list, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
@@ -23,7 +24,7 @@ func TestImports(t *testing.T) {
 	}, strings.Fields(string(list)))
 }
 
-// A program that requires this module gets the modules below into its go.sum, and
+// A program that requires this module gets these modules in its go.sum. It gets
 // nothing that only the example or a tool needs, such as a database driver.
 func TestModules(t *testing.T) {
 	t.Parallel()

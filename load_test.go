@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loadGumroad is as little of Gumroad as a login needs: a code and a token are a
-// user's and good once, and the verifier must be the challenge's.
+// loadGumroad is a small Gumroad for TestLoad. Each code and token belongs to one
+// user. A code works once, and only with the right verifier.
 type loadGumroad struct {
 	mu       sync.Mutex
 	grants   map[string]loadGrant // by code
-	tokens   map[string]string    // users, by access token
+	tokens   map[string]string    // user by access token
 	requests map[string]int       // by user
-	stray    int                  // requests that belong to nobody
+	stray    int                  // requests that were refused
 }
 
 type loadGrant struct{ user, challenge string }
@@ -69,10 +69,9 @@ func (g *loadGumroad) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"error":"invalid_grant"}`)
 }
 
-// Logins at one time do not get in each other's way: each ends with its own user,
-// after two requests to Gumroad. The connections are used again where the
-// client's transport keeps as many as are busy at a time; http.DefaultTransport
-// keeps two.
+// Concurrent logins do not affect each other. Each returns its own user after two
+// requests to Gumroad. Connections are reused if the client's transport keeps
+// enough idle ones. http.DefaultTransport keeps only two per host.
 func TestLoad(t *testing.T) {
 	const logins, connectionsAtATime = 2000, 64
 	goroutines := runtime.NumGoroutine()
@@ -87,10 +86,11 @@ func TestLoad(t *testing.T) {
 	server.Start()
 	transport := &http.Transport{MaxIdleConnsPerHost: connectionsAtATime, MaxConnsPerHost: connectionsAtATime}
 	client := &http.Client{Transport: transport}
-	// As in two replicas of an application.
+	// The application has two replicas. A login can begin at one and end at the other.
 	began, ended := faultReal.provider(server.URL, client), faultReal.provider(server.URL, client)
 
-	// The steps of gothic, less its cookies: packing those is most of the work.
+	// login does what gothic does, but without cookies. Encoding those would take most
+	// of the time.
 	login := func(id string) error {
 		session, err := began.BeginAuth("state-" + id)
 		if err != nil {
@@ -147,8 +147,8 @@ func TestLoad(t *testing.T) {
 		assert.Equal(t, 2, requests, "requests for user %s", user)
 	}
 	assert.Zero(t, gumroad.stray)
-	// A few more where the machine is so busy that net/http gives one up; without
-	// reuse it would be one a request.
+	// On a busy machine net/http closes some connections, so a few more are allowed.
+	// Without reuse there would be one connection per request.
 	assert.LessOrEqual(t, int(connections.Load()), 4*connectionsAtATime, "connections for %d requests", 2*logins)
 	transport.CloseIdleConnections()
 	server.Close()

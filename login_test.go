@@ -20,17 +20,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A shop is an application whose users log in with Gumroad, through gothic. It
-// answers a login with the user, or with why there is none.
+// A shop is an application whose users log in with Gumroad through gothic. It
+// answers a callback with the user or with the reason for the failure.
 type shop struct {
 	t       *testing.T
 	url     string
 	gumroad *gumroadtest.Server
-	begun   int // how many requests Gumroad had before the login
+	begun   int // the number of requests that assertRequests has checked
 }
 
-// openShop starts a shop and its Gumroad. gothic's state is global, so a test
-// that has a shop must not be parallel.
+// openShop starts a shop and its Gumroad. gothic's state is global, so tests that
+// use a shop must not be parallel.
 func openShop(t *testing.T, confidential bool) *shop {
 	t.Helper()
 	g := gumroadtest.NewServer()
@@ -70,8 +70,8 @@ func openShop(t *testing.T, confidential bool) *shop {
 	return &shop{t: t, url: app.URL, gumroad: g}
 }
 
-// assertRequests fails the test unless the shop made just these requests to
-// Gumroad, in this order, since the last time.
+// assertRequests fails the test unless the shop has made exactly these requests
+// to Gumroad, in this order, since the last call.
 func (s *shop) assertRequests(wanted ...string) {
 	s.t.Helper()
 	var made []string
@@ -83,7 +83,7 @@ func (s *shop) assertRequests(wanted ...string) {
 	assert.Equal(s.t, wanted, made)
 }
 
-// A browser has the cookies of one person, and does not follow redirects.
+// A browser has the cookies of one person. It does not follow redirects.
 type browser struct {
 	shop   *shop
 	client *http.Client
@@ -97,7 +97,8 @@ func (s *shop) browser() browser {
 	}}}
 }
 
-// copy returns another browser with the same cookies: somebody kept them.
+// copy returns another browser with the same cookies, as if somebody had copied
+// them.
 func (b browser) copy() browser {
 	kept := b.shop.browser()
 	at, err := url.Parse(b.shop.url)
@@ -106,7 +107,7 @@ func (b browser) copy() browser {
 	return kept
 }
 
-// begin clicks the login link, with this query, and returns where it leads.
+// begin opens the login link with this query. It returns the address at Gumroad.
 func (b browser) begin(query string) (authURL string) {
 	t := b.shop.t
 	t.Helper()
@@ -117,8 +118,8 @@ func (b browser) begin(query string) (authURL string) {
 	return resp.Header.Get("Location")
 }
 
-// open goes to an address of the shop, and returns who is logged in after it, or
-// why nobody is.
+// open opens an address of the shop. It returns the user who is logged in, or the
+// reason why nobody is.
 func (b browser) open(address string) (user goth.User, refusal string) {
 	t := b.shop.t
 	t.Helper()
@@ -134,7 +135,7 @@ func (b browser) open(address string) (user goth.User, refusal string) {
 	return user, ""
 }
 
-// authorize presses the button at Gumroad, and returns where it leads.
+// authorize presses "Authorize" at Gumroad. It returns the callback URL.
 func (s *shop) authorize(authURL string) (callback string) {
 	s.t.Helper()
 	callback, err := s.gumroad.Authorize(authURL)
@@ -163,7 +164,8 @@ func TestLogin(t *testing.T) {
 		Description: "a sailor, a tailor", AvatarURL: "https://public-files.gumroad.com/john.png"}, profile(user))
 }
 
-// The second time Gumroad does not ask, and the browser comes straight back.
+// At the second login Gumroad does not ask the user again. It redirects the
+// browser to the callback at once.
 func TestLoginAgain(t *testing.T) {
 	s := openShop(t, true)
 	first := s.browser()
@@ -188,13 +190,13 @@ func TestLoginDenied(t *testing.T) {
 	assert.Equal(t, "you said no", refusal)
 	s.assertRequests()
 
-	// Saying no is not for ever.
+	// The user can log in after a denial.
 	user, _ := b.open(s.authorize(b.begin("")))
 	assert.Equal(t, "6754923450134", user.UserID)
 }
 
-// The address of the callback stays in the browser's history, and its cookie may
-// be kept. Neither logs anybody in twice.
+// The browser's history keeps the address of the callback, and somebody may copy
+// the cookie. Neither can be used for a second login.
 func TestLoginReplayed(t *testing.T) {
 	s := openShop(t, true)
 	b := s.browser()
@@ -226,7 +228,7 @@ func TestLoginWithAnotherState(t *testing.T) {
 	s.assertRequests()
 }
 
-// edit returns the address with its query changed.
+// edit returns address with its query changed.
 func edit(t *testing.T, address string, change func(url.Values)) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -237,7 +239,8 @@ func edit(t *testing.T, address string, change func(url.Values)) string {
 	return u.String()
 }
 
-// withoutChallenge is what an attacker can make of a login's address.
+// withoutChallenge removes PKCE from the address of a login. An attacker can do
+// this.
 func withoutChallenge(query url.Values) {
 	query.Del("code_challenge")
 	query.Del("code_challenge_method")
@@ -245,8 +248,9 @@ func withoutChallenge(query url.Values) {
 
 func unchanged(url.Values) {}
 
-// In the attacks the application is of both kinds, and the address at which the
-// code is made is as the shop made it, or without PKCE.
+// attacks lists the combinations of two things: whether the application is
+// confidential, and whether the attacker removed PKCE from the address of the
+// login.
 var attacks = []struct {
 	name         string
 	confidential bool
@@ -258,8 +262,8 @@ var attacks = []struct {
 	{"not confidential, no challenge", false, withoutChallenge},
 }
 
-// Somebody got hold of the code of another one's login, and brings it to a login
-// of their own. They do not get the account.
+// A thief uses the code of a victim's login in a login of the thief's own. The
+// thief does not get into the victim's account.
 func TestLoginWithAStolenCode(t *testing.T) {
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) {
@@ -278,9 +282,9 @@ func TestLoginWithAStolenCode(t *testing.T) {
 	}
 }
 
-// An attacker has a callback of their own account, and knows its state since
-// gothic takes it from the link. Whoever is lured into it is not logged in as the
-// attacker, to leave sales or files there.
+// An attacker makes a callback URL for the attacker's own account. Its state is
+// known, since gothic takes the state from the link. A victim who opens it is not
+// logged in as the attacker, and so does not leave sales or files there.
 func TestLoginWithAFixedState(t *testing.T) {
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) {
@@ -296,7 +300,8 @@ func TestLoginWithAFixedState(t *testing.T) {
 	}
 }
 
-// A code that was tried in vain is still good for the login that it belongs to.
+// A failed attempt of a thief does not use up the code. The victim can still log
+// in with it.
 func TestLoginAfterAnAttack(t *testing.T) {
 	s := openShop(t, true)
 	victim, thief := s.browser(), s.browser()
