@@ -476,8 +476,8 @@ func TestAttackCookieOfAnotherUser(t *testing.T) {
 	})
 }
 
-// A callback has both a denial and a code. The attacker chose the code, so that
-// alice is logged in to another account. The denial wins.
+// An attacker sends alice to a callback that has both a denial and a code. The
+// denial wins, and the code is not used.
 func TestAttackDenialWithCode(t *testing.T) {
 	attack(t, func(t *testing.T, app *attackApp) {
 		hers, attackers := app.browser(), app.browser()

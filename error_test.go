@@ -33,8 +33,8 @@ const (
 	refreshToken = "the-refresh-token"
 )
 
-// calls lists the four requests that a provider makes. Their errors begin with
-// doing.
+// calls lists the four requests that a provider makes. doing is what their errors
+// say was being done.
 var calls = []struct {
 	doing string
 	url   string // the default endpoint
@@ -459,8 +459,8 @@ func TestSecretInOtherDress(t *testing.T) {
 		_, err = p.RefreshToken(token)
 		assert.Equal(t, "not [hidden]!", asError(t, err).Description, said)
 	}
-	// The provider reads only the beginning of a text. A token that this limit cuts
-	// is not shown either.
+	// The provider looks only at the first 4 KiB of a text. A token that this limit
+	// cuts is not shown either.
 	for cut := range 40 {
 		said := strings.Repeat(token+" ", 94)[:4<<10-cut] + unknownToken
 		_, err := answering(t, object(`{"success":false,"message":"`+said+`"}`)).FetchUser(&gumroad.Session{AccessToken: token})

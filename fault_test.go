@@ -29,13 +29,14 @@ import (
 	"github.com/gumroad/goth-gumroad"
 )
 
-// faultSecrets is everything of a login that no error may hold.
+// faultSecrets holds the values of a login that no error may contain.
 type faultSecrets struct {
 	secret, code, verifier, access, refresh string
 }
 
-// faultReal has the form of Doorkeeper's secrets and tokens, faultOdd has what
-// looks different in a form, and is too short to be noticed by its form alone.
+// faultReal has values that look like Doorkeeper's secrets and tokens. The values
+// of faultOdd change when they are encoded in a form. They are too short to be
+// recognized as tokens.
 var (
 	faultReal = faultSecrets{
 		secret:   "Zk3-secret_Qw8RtYuIoP0aSdFgHjKlZxCvBnM12345",
@@ -60,8 +61,8 @@ func (s faultSecrets) provider(base string, client *http.Client) *gumroad.Provid
 	return p
 }
 
-// faultOperations is everything that asks Gumroad. Each one fails the test if it
-// gives anything beside its error.
+// faultOperations lists the operations that make a request to Gumroad. Each fails
+// the test if it returns or changes anything when there is an error.
 var faultOperations = []struct {
 	name string
 	do   func(t *testing.T, p *gumroad.Provider, s faultSecrets) error
@@ -98,10 +99,10 @@ var faultOperations = []struct {
 const (
 	faultHTML   = "text/html; charset=utf-8"
 	faultJSON   = "application/json; charset=utf-8"
-	faultMemory = 160 << 20 // bytes that one request may allocate in all, the server's among them
+	faultMemory = 160 << 20 // bytes that one request may allocate, including the server's
 )
 
-// faultAnswer answers every request with this.
+// faultAnswer returns a handler that gives this answer to every request.
 func faultAnswer(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -112,8 +113,7 @@ func faultAnswer(status int, contentType, body string) http.HandlerFunc {
 
 func faultObject(body string) http.HandlerFunc { return faultAnswer(http.StatusOK, faultJSON, body) }
 
-// faultBytes answers every connection with these bytes, once its request has
-// come, and closes it.
+// faultBytes reads the request, writes answer to the connection and closes it.
 func faultBytes(answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -126,7 +126,7 @@ func faultBytes(answer string) http.HandlerFunc {
 	}
 }
 
-// faultEndless answers with start and then with more until nobody reads it.
+// faultEndless sends start, and then more until the client closes the connection.
 func faultEndless(start, more string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", faultJSON)
@@ -137,8 +137,8 @@ func faultEndless(start, more string) http.HandlerFunc {
 	}
 }
 
-// faultBomb answers with a gigabyte that travels as a megabyte: gzip's members
-// may follow one another, so the same one does for every megabyte.
+// faultBomb sends a gigabyte that is compressed to about a megabyte. A gzip stream
+// can have several members, so it sends the same member again and again.
 func faultBomb(start, more string) http.HandlerFunc {
 	pack := func(text string) []byte {
 		var packed bytes.Buffer
@@ -158,10 +158,10 @@ func faultBomb(start, more string) http.HandlerFunc {
 	}
 }
 
-// faultHang sends what start writes and then nothing, until the client gives up.
+// faultHang calls start and then sends nothing until the client gives up.
 func faultHang(start func(w http.ResponseWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		// The client's leaving is noticed only once its body has been read.
+		// net/http notices that the client has gone only after the body was read.
 		_, _ = io.Copy(io.Discard, r.Body)
 		start(w)
 		_ = http.NewResponseController(w).Flush()
@@ -169,7 +169,8 @@ func faultHang(start func(w http.ResponseWriter)) http.HandlerFunc {
 	}
 }
 
-// faultTokens returns so many bytes of what looks like tokens, all different.
+// faultTokens returns at least size bytes of text that looks like tokens. All of
+// them differ.
 func faultTokens(size int) string {
 	var text strings.Builder
 	for i := 0; text.Len() < size; i++ {
@@ -182,9 +183,9 @@ func faultUser(fields string) http.HandlerFunc {
 	return faultObject(`{"success":true,"user":{` + fields + `}}`)
 }
 
-// revoked marks the answers that are a success for RevokeToken: RFC 7009 has the
-// client look at the status alone, so a 200 that holds no error has revoked the
-// token.
+// A fault is a bad answer. If revoked is true, it is a success for RevokeToken.
+// RFC 7009 lets the client look only at the status, so a 200 without an error
+// means that the token was revoked.
 type fault struct {
 	name    string
 	answer  http.HandlerFunc
@@ -194,8 +195,8 @@ type fault struct {
 
 func faults() []fault {
 	return []fault{
-		// What a network does.
-		{name: "connection refused"}, // nil: nobody listens
+		// Network failures.
+		{name: "connection refused"}, // answer is nil, so nobody listens
 		{name: "cut before the answer", answer: faultBytes("")},
 		{name: "reset before the answer", answer: func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -223,7 +224,7 @@ func faults() []fault {
 			_, _ = io.WriteString(w, `{"success":true,"user":{"id":"1"},"access_token":"x"}`)
 		})},
 
-		// What is not HTTP, or is too much of it.
+		// Answers that are not HTTP, or that have too many or too long headers.
 		{name: "not HTTP", answer: faultBytes("SSH-2.0-OpenSSH_9.9\r\n")},
 		{name: "not HTTP, a long line", answer: faultBytes(strings.Repeat("220 mail.example ESMTP ", 4000) + "\r\n")},
 		{name: "TLS where there should be none", answer: faultBytes("\x15\x03\x01\x00\x02\x02\x46")},
@@ -246,7 +247,7 @@ func faults() []fault {
 		{name: "only interim answers", answer: faultBytes(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 10000))},
 		{name: "broken gzip", answer: faultBytes("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!")},
 
-		// Any other status than 200.
+		// A status other than 200.
 		{name: "204", answer: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }},
 		{name: "401", answer: faultAnswer(http.StatusUnauthorized, "text/html", "")},
 		{name: "403", answer: faultAnswer(http.StatusForbidden, "text/html", "")},
@@ -264,7 +265,7 @@ func faults() []fault {
 		{name: "a 500 with everything good in it", answer: faultAnswer(http.StatusInternalServerError, faultJSON,
 			`{"success":true,"user":{"id":"1"},"access_token":"x","token_type":"Bearer"}`)},
 
-		// Too much.
+		// Bodies that are too large.
 		{name: "an endless text", answer: faultEndless(`{"success":true,"user":{"id":"`, "1")},
 		{name: "an endless depth", answer: faultEndless("", `{"user":`)},
 		{name: "endless blanks", answer: faultEndless("", " ")},
@@ -274,7 +275,7 @@ func faults() []fault {
 		{name: "deeply nested lists", answer: faultObject(strings.Repeat("[", 1<<20))},
 		{name: "deeply nested objects", answer: faultObject(`{"success":true,"user":{"id":` + strings.Repeat(`{"id":`, 100000) + `1` + strings.Repeat("}", 100002))},
 
-		// Not a JSON object.
+		// Bodies that are not a JSON object.
 		{name: "empty", answer: faultObject(""), revoked: true},
 		{name: "truncated", answer: faultObject(`{"success":true,"access_token":"x","user":{"id":"1"`)},
 		{name: "NULs", answer: faultObject(strings.Repeat("\x00", 4000))},
@@ -289,7 +290,7 @@ func faults() []fault {
 		{name: "true", answer: faultObject("true")},
 		{name: "a page with 200", answer: faultAnswer(http.StatusOK, faultHTML, "<!doctype html><title>Gumroad</title>")},
 
-		// A user's answer that names nobody.
+		// Answers that identify no user.
 		{name: "an empty object", answer: faultObject("{}"), revoked: true},
 		{name: "success false with a user beside it", answer: faultObject(`{"success":false,"message":"The user was not found.","user":{"id":"1"}}`)},
 		{name: "success false in other words", answer: faultObject(`{"success":"false","user":{"id":"1"}}`), revoked: true},
@@ -316,7 +317,7 @@ func faults() []fault {
 		{name: "ids not whole numbers", answer: faultUser(`"id":1e3,"user_id":1.0`), revoked: true},
 		{name: "ids negative", answer: faultUser(`"id":-1,"user_id":-0`), revoked: true},
 
-		// A token answer without a token that could be used.
+		// Answers without a usable token.
 		{name: "token null", answer: faultObject(`{"access_token":null,"token_type":"Bearer"}`), revoked: true},
 		{name: "token empty", answer: faultObject(`{"access_token":"","token_type":"Bearer"}`), revoked: true},
 		{name: "token a number", answer: faultObject(`{"access_token":1234567,"token_type":"Bearer"}`), revoked: true},
@@ -339,7 +340,7 @@ func TestFaults(t *testing.T) {
 				transport := &http.Transport{}
 				client := &http.Client{Transport: transport}
 				if fault.hangs {
-					// The answer never comes, so however short, no good one is missed.
+					// The answer never comes, so a short timeout misses nothing.
 					client.Timeout = 50 * time.Millisecond
 				}
 				server := httptest.NewServer(fault.answer)
@@ -370,8 +371,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// The most memory goes into an answer that is just not too big: many small
-// objects.
+// Many small objects take the most memory. This answer is just below the size
+// limit.
 func TestFaultMemory(t *testing.T) {
 	for _, object := range []string{`,{}`, `,{"":0}`} {
 		fields := `"links":[{}` + strings.Repeat(object, (2<<20-100)/len(object)) + "]"
@@ -391,21 +392,21 @@ func TestFaultMemory(t *testing.T) {
 	}
 }
 
-// A redirect could hand the secret or a token to whom it points at. None is
-// followed, not even to the same host.
+// A redirect could send the secret or a token to somebody else. The provider
+// follows no redirect, not even to the same host.
 func TestFaultRedirects(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, operation := range faultOperations {
 			t.Run(fmt.Sprintf("%d/%s", status, operation.name), func(t *testing.T) {
 				var asked, strayed atomic.Int32
-				// What a thief would answer so that nobody notices.
+				// A thief would give a good answer, so that nobody notices.
 				other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					strayed.Add(1)
 					faultObject(`{"success":true,"user":{"id":"1"},"access_token":"x"}`)(w, r)
 				}))
 				defer other.Close()
-				// Another name is another host for net/http, which then drops some
-				// headers, and the same name is not: try both.
+				// net/http drops some headers if the host name changes, so the test uses both
+				// another name and the same name.
 				elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
 				for _, location := range []string{other.URL, elsewhere, "//" + strings.TrimPrefix(other.URL, "http://"), "/again", "", "?"} {
 					asked.Store(0)
@@ -417,7 +418,7 @@ func TestFaultRedirects(t *testing.T) {
 					}))
 					client := &http.Client{
 						Transport: &http.Transport{},
-						// An application's own policy may not undo it.
+						// The application's own policy does not change this.
 						CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
 					}
 					err := operation.do(t, faultReal.provider(server.URL, client), faultReal)
@@ -432,8 +433,8 @@ func TestFaultRedirects(t *testing.T) {
 	}
 }
 
-// faultEcho tells everything that the request held, in every shape that it could
-// have had on its way.
+// faultEcho returns every value of the request, in each encoding that a server
+// could have seen.
 func faultEcho(r *http.Request) string {
 	raw, _ := io.ReadAll(r.Body)
 	form, _ := url.ParseQuery(string(raw))
@@ -447,7 +448,7 @@ func faultEcho(r *http.Request) string {
 	return text.String()
 }
 
-// faultEchoes are the places where a careless server could put it.
+// faultEchoes lists the places where a careless server could put this text.
 var faultEchoes = []struct {
 	name   string
 	answer func(w http.ResponseWriter, r *http.Request, echo string)
@@ -456,8 +457,8 @@ var faultEchoes = []struct {
 		faultEchoJSON(w, 400, map[string]any{"error": "invalid_request", "error_description": echo})
 	}},
 	{"error_description at the cut", func(w http.ResponseWriter, r *http.Request, echo string) {
-		// The end of what is kept falls into a secret, wherever that begins.
-		pad := r.Header.Get("User-Agent") // any text that is there
+		// The padding makes the provider cut the description within a secret.
+		pad := r.Header.Get("User-Agent") // any header that every request has
 		faultEchoJSON(w, 400, map[string]any{"error": "invalid_request", "error_description": strings.Repeat(pad[:1]+" ", 140) + echo})
 	}},
 	{"error", func(w http.ResponseWriter, r *http.Request, echo string) {
@@ -540,7 +541,7 @@ func faultEchoJSON(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-// Whatever a server says about the request, no error tells it on.
+// A server may repeat the request in its answer. No error shows the secrets in it.
 func TestFaultEchoes(t *testing.T) {
 	for _, echo := range faultEchoes {
 		for _, operation := range faultOperations {
@@ -562,7 +563,7 @@ func TestFaultEchoes(t *testing.T) {
 	}
 }
 
-// A transport may be one that tells too much when it fails.
+// The error of a transport may contain secrets.
 func TestFaultTalkativeTransport(t *testing.T) {
 	for _, operation := range faultOperations {
 		t.Run(operation.name, func(t *testing.T) {
@@ -579,20 +580,21 @@ func TestFaultTalkativeTransport(t *testing.T) {
 	}
 }
 
-// faultQuiet says little itself, and wraps what tells everything.
+// faultQuiet is an error whose own text is harmless. The error that it wraps may
+// contain secrets.
 type faultQuiet struct{ cause error }
 
 func (faultQuiet) Error() string   { return "the proxy said no" }
 func (q faultQuiet) Unwrap() error { return q.cause }
 
-// faultQuietBranches is the same for several.
+// faultQuietBranches is like faultQuiet, but wraps several errors.
 type faultQuietBranches struct{ causes []error }
 
 func (faultQuietBranches) Error() string     { return "the proxies said no" }
 func (q faultQuietBranches) Unwrap() []error { return q.causes }
 
-// What is told further down, below an error that is fit to be seen or in one of
-// several, does not get through either. What is clean does.
+// A wrapped error with a secret is removed, even below a harmless error or as one
+// of several. A wrapped error without a secret is kept.
 func TestFaultTalkativeCause(t *testing.T) {
 	clean := errors.New("clean")
 	for name, wrap := range map[string]func(error) error{
@@ -616,8 +618,8 @@ func TestFaultTalkativeCause(t *testing.T) {
 	}
 }
 
-// A transport may get a token of its own, say for a gateway. What it is answered
-// is nothing that Gumroad said.
+// A transport may fetch a token of its own, such as for a gateway. The answer to
+// that request is not Gumroad's answer.
 func TestFaultRetrieveErrorOfTheTransport(t *testing.T) {
 	for _, operation := range faultOperations {
 		t.Run(operation.name, func(t *testing.T) {
@@ -632,7 +634,7 @@ func TestFaultRetrieveErrorOfTheTransport(t *testing.T) {
 	}
 }
 
-// A server may know more secrets than the request has told it.
+// An answer may contain secrets that were not in the request.
 func TestFaultUserWithSecrets(t *testing.T) {
 	server := httptest.NewServer(faultObject(`{"success":false,"message":"` + faultOdd.secret + " and " + faultOdd.refresh + `"}`))
 	defer server.Close()
@@ -642,7 +644,7 @@ func TestFaultUserWithSecrets(t *testing.T) {
 	faultCheck(t, err, faultOdd)
 	assert.ErrorContains(t, err, "[hidden] and [hidden]")
 
-	// One that was read from a file, with the end of its line.
+	// The secret was read from a file and ends with a newline.
 	server.Config.Handler = faultObject(`{"success":false,"message":"not correct horse\n!"}`)
 	p := faultOdd.provider(server.URL, client)
 	p.Secret = "correct horse\n"
@@ -650,8 +652,8 @@ func TestFaultUserWithSecrets(t *testing.T) {
 	assert.ErrorContains(t, err, "not [hidden]!")
 }
 
-// The limits hold where the application sets none: every request carries a
-// deadline, which covers the body too, as net/http watches it until the end.
+// If the application sets no time limit, every request still has a deadline. It
+// covers the body too, since net/http checks it until the body has been read.
 func TestFaultTimeLimit(t *testing.T) {
 	for _, operation := range faultOperations {
 		t.Run(operation.name, func(t *testing.T) {
@@ -671,8 +673,8 @@ func TestFaultTimeLimit(t *testing.T) {
 	}
 }
 
-// A token that the provider does not know is not told either, nor the end of one
-// whose beginning stands elsewhere.
+// An error does not show a token that the provider does not know. It does not show
+// the end of a token if the beginning appears elsewhere in the text either.
 func TestFaultUnknownToken(t *testing.T) {
 	token := "New-token_Qw8RtYuIoP0aSdFgHjKlZxCvBn_end1234"
 	for _, said := range []string{token, token[:32] + " and " + token, token + " and " + token[:32], "token=" + token, "%3D%3D" + token[:26], `"` + token + `"`, "é" + token + "é"} {
@@ -690,7 +692,8 @@ func TestFaultUnknownToken(t *testing.T) {
 	}
 }
 
-// What a server says is told as it is, or with a sign that something is missing.
+// An error keeps a server's text unchanged, or shortens it and marks the cut with
+// an ellipsis.
 func TestFaultTextLength(t *testing.T) {
 	cut := 0
 	for length := 1; length < 1000; length++ {
@@ -716,12 +719,12 @@ type faultTransport func(*http.Request) (*http.Response, error)
 
 func (f faultTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// faultCheck fails the test unless err is what an application may see and log.
+// faultCheck fails the test unless an application can safely log err.
 func faultCheck(t *testing.T, err error, secrets faultSecrets) {
 	t.Helper()
 	require.Error(t, err)
-	assert.True(t, strings.HasPrefix(err.Error(), "gumroad: "), "begins otherwise: %.40q", err)
-	assert.Regexp(t, `(\((try|check|ask for|the user) .*\)|; let the user start again)$`, err.Error(), "says what to do")
+	assert.True(t, strings.HasPrefix(err.Error(), "gumroad: "), "does not begin with gumroad: %.40q", err)
+	assert.Regexp(t, `(\((try|check|ask for|the user) .*\)|; let the user start again)$`, err.Error(), "does not say what to do")
 	assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "more than one line, or unprintable: %q", err)
 	assert.NotContains(t, err.Error(), "<")
 	assert.NotContains(t, err.Error(), ">")
@@ -779,14 +782,14 @@ func faultCheckText(t *testing.T, what, text string, secrets faultSecrets) {
 	}
 }
 
-// faultNothingRuns waits until there are no more goroutines than before.
+// faultNothingRuns waits until there are at most as many goroutines as before.
 func faultNothingRuns(t *testing.T, before int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // this one itself
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // require.Eventually runs this function in a goroutine
 		10*time.Second, time.Millisecond, "goroutines are left")
 }
 
-// faultAllocated returns how many bytes the process has allocated in its life.
+// faultAllocated returns the total number of bytes that the process has allocated.
 func faultAllocated() uint64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)

@@ -23,9 +23,9 @@ import (
 var fuzzEcho = strings.NewReplacer("{secret}", faultReal.secret, "{code}", faultReal.code, "{verifier}", faultReal.verifier,
 	"{access}", faultReal.access, "{refresh}", faultReal.refresh)
 
-// fuzzAnswer is a client that gets this answer to everything. So that the fuzzer
-// can have a server that echoes, "{secret}" and so on in it stand for the login's
-// own.
+// fuzzAnswer returns a client that gets this answer to every request. It replaces
+// "{secret}" and similar with the values of the login, so that the fuzzer can
+// try a server that repeats them.
 func fuzzAnswer(status int, contentType, body string, requests *[]*http.Request) *http.Client {
 	return &http.Client{Transport: faultTransport(func(r *http.Request) (*http.Response, error) {
 		if requests != nil {
@@ -39,8 +39,8 @@ func fuzzAnswer(status int, contentType, body string, requests *[]*http.Request)
 	})}
 }
 
-// A user comes only from a 200 that says success and names an id, whatever else
-// is in the answer, and comes from each of those.
+// FetchUser returns a user if and only if the status is 200, success is true and
+// there is a valid id.
 func FuzzUserAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"success":true,"user":{"name":"John Smith","bio":"a sailor, a tailor","twitter_handle":null,"currency_type":"usd","id":"6754923450134","user_id":"G_-mnBf9b1j9A7a4ub4nFQ==","url":"https://sailorjohn.gumroad.com","links":["boo"],"profile_url":"https://public-files.gumroad.com/abc","email":"john@example.com","display_name":"John Smith"}}`,
@@ -80,8 +80,8 @@ func FuzzUserAnswer(f *testing.F) {
 		require.True(t, fuzzPrintable(user.UserID), "id %q", user.UserID)
 		require.Equal(t, true, user.RawData["success"])
 		fields, _ := user.RawData["user"].(map[string]any)
-		// RawData is what encoding/json makes of the answer, but for numbers that are
-		// too large for it. The id is one of its two fields, with all its digits.
+		// RawData is what encoding/json decodes, except for numbers that are too large
+		// for it. The id comes from one of two fields and keeps all its digits.
 		var answer map[string]any
 		if json.Unmarshal([]byte(fuzzEcho.Replace(body)), &answer) == nil {
 			require.Equal(t, answer, user.RawData)
@@ -92,7 +92,7 @@ func FuzzUserAnswer(f *testing.F) {
 		}
 		number, _ := strconv.ParseFloat(user.UserID, 64)
 		require.True(t, id == user.UserID || id == number || id == nil, "id %q of %v", user.UserID, fields)
-		// The nickname is in the page's address, of either form.
+		// The nickname comes from the address of the user's page, which has two forms.
 		pageURL, _ := fields["url"].(string)
 		found := fuzzPage.FindStringSubmatch(strings.ReplaceAll(pageURL, "\x00", ""))
 		if found != nil && strings.Trim(found[1]+found[2], "0123456789") != "" {
@@ -112,8 +112,8 @@ var fuzzPrintable = regexp.MustCompile(`^[!-~]+$`).MatchString
 
 var fuzzPage = regexp.MustCompile(`^https://(?:([a-z0-9_-]+)\.gumroad\.com|gumroad\.com/([a-z0-9_]+))/?$`)
 
-// An exchange and a refresh give a token that can be used, and a session that
-// can be stored, or an error and nothing else.
+// An exchange returns a usable token and a session that can be stored. A refresh
+// returns a usable token. If there is an error, they return nothing else.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"access_token":"abf11e4ab2850ffd50ef690257f7a1c998a443059513d1a4826f2b3159620505","token_type":"Bearer","refresh_token":"77d7836232246508a6c5b1a9d153d8edbce74249edafaef228554e7be8a29b5e","scope":"edit_products","created_at":1609038258}`,
@@ -161,8 +161,8 @@ func FuzzTokenAnswer(f *testing.F) {
 	})
 }
 
-// Whatever comes to the callback, a code is exchanged only where there is one and
-// no error beside it, once, and together with the verifier.
+// The provider exchanges the code only if the callback has a code and no error. It
+// does so once, with the verifier.
 func FuzzCallback(f *testing.F) {
 	for _, query := range []string{
 		"code=-m7code&state=x", "code=&state=x", "state=x", "", "code=a&code=b", "code=%00%ff+%0d%0a", "code=a;b", "CODE=a",
@@ -174,7 +174,7 @@ func FuzzCallback(f *testing.F) {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		// As gothic reads it: what can be read, in spite of an error.
+		// gothic ignores the error too and uses the parameters that could be parsed.
 		params, _ := url.ParseQuery(query)
 		code, refusal := params.Get("code"), params.Get("error")
 		var requests []*http.Request
@@ -187,7 +187,7 @@ func FuzzCallback(f *testing.F) {
 			require.Empty(t, token)
 			require.Equal(t, before, session)
 			secrets := faultReal
-			if len(code) > 20 { // a short one may be a part of our own words
+			if len(code) > 20 { // a short code may be part of the provider's own words
 				secrets.code = code
 			}
 			faultCheck(t, err, secrets)
@@ -210,8 +210,8 @@ func FuzzCallback(f *testing.F) {
 	})
 }
 
-// A stored session is read back as it was; what is no session is refused, and
-// nothing of it is told.
+// A stored session is read back unchanged. Anything else is refused, and the error
+// does not quote it.
 func FuzzStoredSession(f *testing.F) {
 	p := faultReal.provider("http://gumroad.invalid", nil)
 	begun, err := p.BeginAuth("state")
@@ -235,7 +235,7 @@ func FuzzStoredSession(f *testing.F) {
 
 		made := &gumroad.Session{AuthURL: authURL, AccessToken: access, RefreshToken: refresh, CodeVerifier: verifier}
 		if expires != 0 {
-			made.ExpiresAt = time.Unix(expires%200_000_000_000, expires&0xfffffff) // years that have four digits
+			made.ExpiresAt = time.Unix(expires%200_000_000_000, expires&0xfffffff) // JSON needs years with four digits
 		}
 		if made.ExpiresAt.Year() < 0 || made.ExpiresAt.Year() > 9998 {
 			made.ExpiresAt = time.Time{}
@@ -244,8 +244,8 @@ func FuzzStoredSession(f *testing.F) {
 	})
 }
 
-// fuzzStoreAndRead fails the test unless the session comes back as it was. What
-// is not UTF-8 does not survive, as in any JSON; Gumroad sends JSON.
+// fuzzStoreAndRead fails the test unless the session is read back unchanged. It
+// skips text that is not UTF-8. JSON cannot hold it, and Gumroad sends JSON.
 func fuzzStoreAndRead(t *testing.T, p *gumroad.Provider, session *gumroad.Session) {
 	t.Helper()
 	for _, text := range []string{session.AuthURL, session.AccessToken, session.RefreshToken, session.CodeVerifier} {

@@ -19,13 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An exchange is a request to Gumroad's OAuth engine as it was recorded, and the
-// answer to it.
+// An exchange is a recorded request to Gumroad's OAuth engine and its answer.
 type exchange struct {
 	name   string // FILE/TITLE
 	method string
 	target string
-	bearer string // the access token in the header
+	bearer string // the access token in the Authorization header
 	form   url.Values
 
 	status int
@@ -33,7 +32,8 @@ type exchange struct {
 	body   string
 }
 
-// recordings returns the recorded exchanges that are wanted, at least one.
+// recordings returns the exchanges for which wanted is true. It fails the test if
+// there are none.
 func recordings(t *testing.T, wanted func(exchange) bool) (found []exchange) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/recordings/*.txt")
@@ -49,7 +49,7 @@ func recordings(t *testing.T, wanted func(exchange) bool) (found []exchange) {
 	return found
 }
 
-// recording returns the exchange of this name, FILE/TITLE.
+// recording returns the exchange with this name, FILE/TITLE.
 func recording(t *testing.T, name string) exchange {
 	t.Helper()
 	file, _, _ := strings.Cut(name, "/")
@@ -61,8 +61,8 @@ func recording(t *testing.T, name string) exchange {
 
 var title = regexp.MustCompile(`(?m)^##### (.+)\n`)
 
-// read reads the exchanges of one file. In it a title comes before every request,
-// five dashes before its answer, an empty line before the next title.
+// read reads the exchanges of one file. Each exchange is a title, the request, a
+// line of five dashes, the answer and an empty line.
 func read(t *testing.T, file string) (found []exchange) {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -84,7 +84,7 @@ func read(t *testing.T, file string) (found []exchange) {
 		x.method, x.target, x.form = req.Method, req.RequestURI, req.PostForm
 		x.bearer = strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
 
-		// The recorded bodies are no longer chunked, only their headers say so.
+		// The recorded bodies are decoded, although their headers still say chunked.
 		answered = strings.Replace(answered, "\nTransfer-Encoding: chunked\n", "\n", 1)
 		resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answered)), req)
 		require.NoError(t, err, x.name)
@@ -97,8 +97,8 @@ func read(t *testing.T, file string) (found []exchange) {
 	return found
 }
 
-// answer gives the recorded answer, byte for byte, and fails the test unless the
-// request is the recorded one: its address, its access token, its whole form.
+// answer returns a handler that gives the recorded answer byte for byte. It fails
+// the test unless the request has the recorded address, access token and form.
 func (x exchange) answer(t *testing.T) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.NoError(t, r.ParseForm())
@@ -112,14 +112,14 @@ func (x exchange) answer(t *testing.T) http.Handler {
 		for name, values := range x.header {
 			w.Header()[name] = values
 		}
-		w.Header()["Date"] = nil // none was recorded
+		w.Header()["Date"] = nil // the recordings have no Date
 		w.WriteHeader(x.status)
-		w.(http.Flusher).Flush() // chunked, as recorded
+		w.(http.Flusher).Flush() // makes the answer chunked, as it was recorded
 		_, _ = io.WriteString(w, x.body)
 	})
 }
 
-// text gives an answer that is in no recording.
+// text returns a handler that gives this answer.
 func text(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -128,15 +128,16 @@ func text(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-// object gives a JSON object with 200, as Gumroad does on success.
+// object returns a handler that answers 200 with this JSON object, as Gumroad does
+// on success.
 func object(body string) http.HandlerFunc {
 	return text(http.StatusOK, "application/json; charset=utf-8", body)
 }
 
 const callbackURL = "http://127.0.0.1:3000/auth/gumroad/callback"
 
-// answering returns a provider for a server that gives these answers, one a
-// request, in this order. The test fails if there is a request more, or one less.
+// answering returns a provider for a server that gives these answers in this
+// order. The test fails unless there is exactly one request per answer.
 func answering(t *testing.T, answers ...http.Handler) *gumroad.Provider {
 	t.Helper()
 	var made atomic.Int32
@@ -156,8 +157,8 @@ func answering(t *testing.T, answers ...http.Handler) *gumroad.Provider {
 		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user")
 }
 
-// replaying returns the provider of the application that made the exchange, for
-// a server that waits for it to be made again, once.
+// replaying returns a provider with the settings of the recorded request, for a
+// server that gives the recorded answer once.
 func replaying(t *testing.T, x exchange) *gumroad.Provider {
 	t.Helper()
 	p := answering(t, x.answer(t))

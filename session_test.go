@@ -43,7 +43,8 @@ func Test_String(t *testing.T) {
 	assert.Equal(t, s.Marshal(), s.String())
 }
 
-// A cookie has little room.
+// gothic keeps the session in a cookie, which holds only about 4 KB. Escaping "&"
+// would make the session longer.
 func TestMarshalIsShort(t *testing.T) {
 	t.Parallel()
 	s := &gumroad.Session{AuthURL: "/foo?a=1&b=2", CodeVerifier: verifier}
@@ -77,14 +78,15 @@ func TestUnmarshalSession(t *testing.T) {
 		assertReadable(t, "reading the stored session", err)
 	}
 
-	// White space around it is not data, and a later version may store more.
+	// White space around the object is allowed. Unknown fields are too, since a later
+	// version may store more.
 	session, err := p.UnmarshalSession(" {\"AuthURL\":\"/foo\",\"Later\":{}}\n")
 	assert.NoError(t, err)
 	assert.Equal(t, &gumroad.Session{AuthURL: "/foo"}, session)
 }
 
-// Each recorded exchange of a code, with exactly the recorded request: the
-// credentials in the body alone, the verifier where there was one, once.
+// Authorize makes exactly the recorded request. The credentials are only in the
+// body, and the verifier is sent only if there is one.
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	for _, x := range recordings(t, func(x exchange) bool {
@@ -106,18 +108,19 @@ func TestAuthorize(t *testing.T) {
 			answer := decode(t, x.body)
 			assert.Equal(t, answer["access_token"], token)
 			assert.Equal(t, gumroad.Session{AuthURL: "/foo", AccessToken: token, RefreshToken: answer["refresh_token"]}, s,
-				"the tokens, no verifier, no expiry")
+				"the session must have the tokens, no verifier and no expiry")
 		})
 	}
 }
 
-// Three of them by hand, lest the others be read wrongly.
+// These three exchanges have fixed values. They would fail if the recordings were
+// read incorrectly.
 func TestAuthorizeSendsTheVerifierExactlyWhenThereIsOne(t *testing.T) {
 	t.Parallel()
 	const stored = `{"AuthURL":"https://gumroad.com/oauth/authorize","AccessToken":"","RefreshToken":"","ExpiresAt":"0001-01-01T00:00:00Z"}`
 	for name, verifier := range map[string]string{
 		"pkce_confidential_s256_ok/exchange": `,"CodeVerifier":"CF4rySEMJ3rlHWEjl8BbrK5JcuZs4XXl4uwXSg1OUOfpG89wdbVmPsZXChPkQKgI"`,
-		"token_ok_body/exchange":             ``, // stored before there was one
+		"token_ok_body/exchange":             ``, // stored by a version without PKCE
 	} {
 		x := recording(t, name)
 		p := replaying(t, x)
@@ -134,7 +137,8 @@ func TestAuthorizeSendsTheVerifierExactlyWhenThereIsOne(t *testing.T) {
 	assert.Equal(t, "invalid_grant", asError(t, err).Code)
 }
 
-// Should Gumroad's tokens expire one day, goth.User must say when.
+// If Gumroad ever returns a lifetime, the session has the time at which the token
+// expires.
 func TestAuthorizeWithExpiry(t *testing.T) {
 	t.Parallel()
 	s := &gumroad.Session{}
@@ -148,7 +152,7 @@ func TestAuthorizeWithExpiry(t *testing.T) {
 	assert.Equal(t, &gumroad.Session{}, s)
 }
 
-// sentBack returns the query that Gumroad sent the browser back with.
+// sentBack returns the query of the callback URL in a recorded redirect.
 func sentBack(t *testing.T, name string) url.Values {
 	t.Helper()
 	callback, err := url.Parse(recording(t, name).header.Get("Location"))
@@ -156,7 +160,7 @@ func sentBack(t *testing.T, name string) url.Values {
 	return callback.Query()
 }
 
-// A callback that says no is believed, whatever else it carries.
+// A callback with an error is refused, even if it also has a code.
 func TestAuthorizeWithACallbackThatSaysNo(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -186,7 +190,7 @@ func TestAuthorizeWithACallbackThatSaysNo(t *testing.T) {
 			assert.Zero(t, answered.StatusCode)
 			assert.Equal(t, test.code, answered.Code)
 			assert.Equal(t, test.description, answered.Description)
-			// The description is the visitor's word, and stays in its field.
+			// A visitor can choose the description, so only the field Description has it.
 			assert.EqualError(t, err, "gumroad: completing the login: the callback says "+test.code+" ("+test.advice+")")
 			assert.Equal(t, &gumroad.Session{AuthURL: "/foo", CodeVerifier: verifier}, s)
 		}
