@@ -31,7 +31,7 @@ func Test_New(t *testing.T) {
 	assert.Nil(t, p.HTTPClient)
 	assert.Equal(t, "gumroad", p.Name())
 	assert.True(t, p.RefreshTokenAvailable())
-	p.Debug(true) // does nothing, but goth calls it
+	p.Debug(true) // a no-op that goth.Provider requires
 }
 
 func Test_ImplementsProvider(t *testing.T) {
@@ -39,7 +39,7 @@ func Test_ImplementsProvider(t *testing.T) {
 	assert.Implements(t, (*goth.Provider)(nil), gumroad.New(clientKey, secret, callbackURL))
 }
 
-// The name is what goth finds the provider by, and what a user carries.
+// goth finds the provider by its name. User.Provider is the name too.
 func TestSetName(t *testing.T) {
 	p := answering(t, object(`{"success":true,"user":{"id":"1"}}`))
 	p.SetName("gumroad-of-another-shop")
@@ -52,8 +52,8 @@ func TestSetName(t *testing.T) {
 	assert.Equal(t, "gumroad-of-another-shop", user.Provider)
 }
 
-// begin returns a new login's session and the query of its address, which must
-// begin as wanted.
+// begin begins a login. It returns the session and the query of its AuthURL. The
+// test fails unless the rest of AuthURL is address.
 func begin(t *testing.T, p *gumroad.Provider, state, address string) (*gumroad.Session, url.Values) {
 	t.Helper()
 	session, err := p.BeginAuth(state)
@@ -83,7 +83,7 @@ func Test_BeginAuth(t *testing.T) {
 		"code_challenge_method": {"S256"},
 	}, query)
 	assert.Equal(t, &gumroad.Session{AuthURL: s.AuthURL, CodeVerifier: s.CodeVerifier}, s)
-	assert.Regexp(t, `^[A-Za-z0-9._~-]{43,128}$`, s.CodeVerifier, "what RFC 7636 allows")
+	assert.Regexp(t, `^[A-Za-z0-9._~-]{43,128}$`, s.CodeVerifier, "RFC 7636 allows only such verifiers")
 }
 
 func TestBeginAuthMakesANewVerifierEachTime(t *testing.T) {
@@ -119,7 +119,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// A program may use its slice again.
+// A program may change its slice later.
 func TestScopesAreCopied(t *testing.T) {
 	t.Parallel()
 	scopes := []string{gumroad.ScopeViewProfile}
@@ -129,8 +129,8 @@ func TestScopesAreCopied(t *testing.T) {
 	assert.Equal(t, "view_profile", query.Get("scope"))
 }
 
-// Every request goes to Gumroad's documented address, through the application's
-// own client.
+// Every request goes to Gumroad's documented address and uses the application's
+// client.
 func TestDefaultEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -164,7 +164,8 @@ func TestRevocationEndpointIsTheTokenEndpointsNeighbour(t *testing.T) {
 	}
 }
 
-// A browser would take such an address for one of the application's own.
+// Without an AuthURL, the address of the login would begin with "?". A browser
+// would open it within the application.
 func TestBeginAuthWithoutEndpoint(t *testing.T) {
 	t.Parallel()
 	session, err := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, "", "", "").BeginAuth("state")
@@ -173,7 +174,7 @@ func TestBeginAuthWithoutEndpoint(t *testing.T) {
 	assert.ErrorContains(t, err, "the provider has no AuthURL")
 }
 
-// goth's own tests make such a provider.
+// goth's own tests create providers with an empty key and secret.
 func TestBeginAuthOfAnEmptyProvider(t *testing.T) {
 	t.Parallel()
 	session, err := gumroad.New("", "", "/foo").BeginAuth("test_state")
@@ -183,7 +184,7 @@ func TestBeginAuthOfAnEmptyProvider(t *testing.T) {
 	assert.Contains(t, authURL, "gumroad.com/oauth/authorize")
 }
 
-// A provider that New did not make says so, whatever it is asked.
+// Every method of a provider that New did not make returns an error that says so.
 func TestProviderThatNewDidNotMake(t *testing.T) {
 	t.Parallel()
 	for _, p := range []*gumroad.Provider{nil, {}, {ClientKey: clientKey, Secret: secret, AuthURL: "https://gumroad.com/oauth/authorize",
@@ -222,7 +223,7 @@ func TestEndpointsCanBeChanged(t *testing.T) {
 	}
 }
 
-// withoutEmail is a provider of an application's own, which changes one method.
+// withoutEmail is an application's own provider. It overrides one method.
 type withoutEmail struct{ *gumroad.Provider }
 
 func (p withoutEmail) FetchUser(session goth.Session) (goth.User, error) {
@@ -231,7 +232,7 @@ func (p withoutEmail) FetchUser(session goth.Session) (goth.User, error) {
 	return user, err
 }
 
-// named is another, with the Provider itself in it.
+// named is another one. It embeds the Provider itself instead of a pointer.
 type named struct {
 	gumroad.Provider
 	name string
@@ -239,7 +240,7 @@ type named struct {
 
 func (p *named) Name() string { return p.name }
 
-// kept is a session of an application's own.
+// kept is an application's own session.
 type kept struct {
 	*gumroad.Session
 	begun time.Time
@@ -279,7 +280,7 @@ func TestProviderAndSessionThatAreEmbedded(t *testing.T) {
 	}
 }
 
-// What cannot be an address is an error when it is needed.
+// An endpoint that is not a usable address is an error when a request needs it.
 func TestUnusableEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", ":", "http://[::1/", "gopher://127.0.0.1", "http://127.0.0.1:port/"} {
@@ -308,7 +309,7 @@ func TestRefreshToken(t *testing.T) {
 			assert.Equal(t, answer["access_token"], token.AccessToken)
 			assert.Equal(t, answer["refresh_token"], token.RefreshToken)
 			assert.NotEqual(t, x.form.Get("refresh_token"), token.RefreshToken)
-			assert.Zero(t, token.Expiry, "Gumroad's do not expire")
+			assert.Zero(t, token.Expiry, "Gumroad's tokens do not expire")
 			assert.True(t, token.Valid())
 		})
 	}
@@ -325,7 +326,8 @@ func decode(t *testing.T, body string) (object map[string]string) {
 	return object
 }
 
-// assertAnswered fails the test unless err says what Gumroad answered.
+// assertAnswered fails the test unless err has the status, the code and the
+// description of Gumroad's answer.
 func assertAnswered(t *testing.T, x exchange, err error) {
 	t.Helper()
 	answered, answer := asError(t, err), decode(t, x.body)
@@ -335,7 +337,8 @@ func assertAnswered(t *testing.T, x exchange, err error) {
 	assert.ErrorContains(t, err, answer["error_description"])
 }
 
-// Two of the recordings by hand, lest the others be read wrongly.
+// These two exchanges have fixed values. They would fail if the recordings were
+// read incorrectly.
 func TestRefreshTokenOfARevokedPair(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"refresh_ok/old refresh token again", "revoke_access_token_confidential/refresh after revoke"} {
@@ -348,7 +351,8 @@ func TestRefreshTokenOfARevokedPair(t *testing.T) {
 	}
 }
 
-// A refresh gives what x/oauth2 would give, whose users look for it there.
+// RefreshToken returns the same token that x/oauth2 would return, since programs
+// know the fields of x/oauth2's tokens.
 func TestRefreshedTokenIsWhatOAuth2WouldReturn(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -394,7 +398,7 @@ func TestRefreshedTokenIsWhatOAuth2WouldReturn(t *testing.T) {
 	}
 }
 
-// A token that cannot be used, or a lifetime that cannot be read, is an error.
+// An unusable token or an invalid lifetime is an error.
 func TestTokenThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -440,7 +444,8 @@ func TestRevokeToken(t *testing.T) {
 	}
 }
 
-// An unknown token is no error, wrong credentials are: these are the recordings.
+// TestRevokeToken relies on these recordings. Revoking an unknown token is a
+// success. Wrong credentials are an error.
 func TestRevokeTokenRecordings(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, http.StatusOK, recording(t, "revoke_unknown_token/revoke").status)
@@ -449,7 +454,7 @@ func TestRevokeTokenRecordings(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, recording(t, "revoke_confidential_wrong_secret/revoke").status)
 }
 
-// RFC 7009 says nothing of what is in a 200.
+// RFC 7009 does not define a body for a 200.
 func TestRevokeTokenWithEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	assert.NoError(t, answering(t, text(http.StatusOK, "", "")).RevokeToken(context.Background(), accessToken))
@@ -459,7 +464,7 @@ func TestRevokeTokenContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := answering(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm() // or else the server does not see the client go
+		_ = r.ParseForm() // the server notices that the client has gone only after this
 		cancel()
 		<-r.Context().Done()
 	}))
@@ -481,8 +486,8 @@ func TestClientIsTheApplicationsOwn(t *testing.T) {
 	}
 }
 
-// defaultClient lets a test change http.DefaultClient, whose requests it makes
-// fail. Such a test must not be parallel.
+// defaultClient replaces http.DefaultClient until the test ends. Its requests call
+// see and then fail. Tests that use it must not be parallel.
 func defaultClient(t *testing.T, timeout time.Duration, see func(*http.Request)) {
 	t.Helper()
 	before := *http.DefaultClient
@@ -493,7 +498,7 @@ func defaultClient(t *testing.T, timeout time.Duration, see func(*http.Request))
 	})}
 }
 
-// A request of the default client has a time limit, always.
+// A request of the default client always has a time limit.
 func TestTimeLimit(t *testing.T) {
 	require.LessOrEqual(t, gumroad.RequestTimeout, 30*time.Second)
 	for _, test := range []struct {
@@ -513,7 +518,7 @@ func TestTimeLimit(t *testing.T) {
 					require.True(t, ok)
 					assert.LessOrEqual(t, time.Until(deadline), test.limit)
 					assert.Greater(t, time.Until(deadline), test.limit/2)
-					//lint:ignore SA1019 net/http would watch it in a goroutine of its own
+					//lint:ignore SA1019 a Cancel channel would make net/http start a goroutine
 					assert.Nil(t, r.Cancel)
 				})
 				assert.Error(t, call.make(gumroad.New(clientKey, secret, callbackURL)))
@@ -523,14 +528,14 @@ func TestTimeLimit(t *testing.T) {
 	}
 }
 
-// The default client stays what the application made of it.
+// The provider does not change the default client.
 func TestDefaultClientIsLeftAsItIs(t *testing.T) {
 	p := gumroad.New(clientKey, secret, callbackURL)
 
 	defaultClient(t, 0, func(*http.Request) {})
 	client := p.Client()
 	assert.Equal(t, gumroad.RequestTimeout, client.Timeout)
-	assert.NotNil(t, client.Transport, "not the default client's transport")
+	assert.NotNil(t, client.Transport, "Client must use the default client's transport")
 	for _, call := range calls {
 		assert.Error(t, call.make(p))
 	}
@@ -541,8 +546,8 @@ func TestDefaultClientIsLeftAsItIs(t *testing.T) {
 	assert.Same(t, http.DefaultClient, p.Client())
 }
 
-// Many users log in at once, through one provider, and nobody gets another's
-// account. It is the race detector's test too.
+// Many users log in at once through one provider. Each gets their own account. With
+// -race, this test also finds data races.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

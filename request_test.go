@@ -30,7 +30,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// success answers every call well.
+// success is a good answer to every call.
 const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
 
 // at returns a provider for the server at this address.
@@ -40,7 +40,8 @@ func at(address string, client *http.Client) *gumroad.Provider {
 	return p
 }
 
-// listen serves each connection by itself, and returns the address.
+// listen calls serve for each connection, in a goroutine of its own. It returns the
+// address.
 func listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,10 +70,10 @@ func listen(t *testing.T, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// quiet drops what a server says about handshakes that the test makes fail.
+// quiet drops a server's messages about handshakes that fail on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
-// ownClient returns a client with connections of its own.
+// ownClient returns a client that shares no connection with other tests.
 func ownClient(t *testing.T) (*http.Client, *http.Transport) {
 	t.Helper()
 	transport := &http.Transport{}
@@ -80,8 +81,8 @@ func ownClient(t *testing.T) (*http.Client, *http.Transport) {
 	return &http.Client{Transport: transport}, transport
 }
 
-// Why there was no answer can be had from the error as from net/http itself,
-// wherever the answer broke off.
+// The error wraps net/http's error, so that a program can find out why an answer
+// is missing or incomplete.
 func TestCausesSurvive(t *testing.T) {
 	t.Parallel()
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n"
@@ -90,8 +91,8 @@ func TestCausesSurvive(t *testing.T) {
 		for _, call := range calls {
 			t.Run(place+" "+call.doing, func(t *testing.T) {
 				t.Parallel()
-				// serve answers the one request of a connection, and then does what
-				// ends it.
+				// serve starts a server that writes answer to each connection and then
+				// calls end.
 				serve := func(end func(net.Conn)) string {
 					return "http://" + listen(t, func(conn net.Conn) {
 						req, err := http.ReadRequest(bufio.NewReader(conn))
@@ -115,7 +116,7 @@ func TestCausesSurvive(t *testing.T) {
 
 				err = call.make(at(serve(func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }), client))
 				assertReadable(t, call.doing, err)
-				if answer != head { // of which net/http makes an unexpected EOF
+				if answer != head { // net/http reports an unexpected EOF in the header
 					var network *net.OpError
 					assert.ErrorAs(t, err, &network)
 				}
@@ -132,7 +133,7 @@ func TestCausesSurvive(t *testing.T) {
 	}
 }
 
-// certified returns a certificate for these hosts.
+// certified returns a self-signed certificate for these hosts.
 func certified(t *testing.T, hosts []string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -148,8 +149,8 @@ func certified(t *testing.T, hosts []string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// A certificate that does not fit says so, with all its causes and the advice that
-// helps, however many names it has.
+// A certificate for other hosts is an error that wraps all its causes and gives
+// advice. This holds even if the certificate has many names.
 func TestCertificateOfOthers(t *testing.T) {
 	t.Parallel()
 	var hosts []string
@@ -188,7 +189,7 @@ func TestCertificateOfOthers(t *testing.T) {
 	}
 }
 
-// What Gumroad answers counts, and not what it calls the answer.
+// The provider reads the body of an answer and ignores its Content-Type.
 func TestContentTypeIsIgnored(t *testing.T) {
 	t.Parallel()
 	for _, contentType := range []string{"text/plain", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "", "no type"} {
@@ -201,8 +202,8 @@ func TestContentTypeIsIgnored(t *testing.T) {
 	}
 }
 
-// A server may close a connection while nobody uses it, just when the next
-// request is on its way.
+// A server may close an idle connection at the moment when the next request is
+// sent on it.
 func TestIdleConnectionThatIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -214,7 +215,7 @@ func TestIdleConnectionThatIsClosed(t *testing.T) {
 				if err != nil {
 					return
 				}
-				assert.Nil(t, req.Header.Values("Idempotency-Key"), "is not sent")
+				assert.Nil(t, req.Header.Values("Idempotency-Key"), "this header must not be sent")
 				_, _ = io.Copy(io.Discard, req.Body)
 				_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success)
 				_, _ = reader.Peek(1)
@@ -228,8 +229,8 @@ func TestIdleConnectionThatIsClosed(t *testing.T) {
 	}
 }
 
-// gate forwards connections to a server until it is shut. From then on it swallows
-// what goes through the connections that are open, and forwards new ones.
+// gate forwards connections to a server. After it is shut, it drops all data of the
+// connections that are already open. It still forwards new connections.
 type gate struct {
 	address string
 	opened  atomic.Int64
@@ -248,7 +249,7 @@ func newGate(t *testing.T, server string) *gate {
 		shut := g.shut
 		select {
 		case <-shut:
-			shut = nil // opened afterwards
+			shut = nil // the connection was opened after the gate was shut
 		default:
 		}
 		forward := func(to, from net.Conn) {
@@ -278,12 +279,12 @@ func newGate(t *testing.T, server string) *gate {
 	return g
 }
 
-// A connection that died in silence costs the one request that finds out.
+// If a connection is lost without notice, only one request fails.
 func TestConnectionThatDiedInSilence(t *testing.T) {
-	// Not parallel, as it changes http.DefaultClient.
+	// This test is not parallel, because it changes http.DefaultClient.
 	for _, test := range []struct {
 		name            string
-		http2, byItself bool // which net/http speaks if it is asked to, or finds out
+		http2, byItself bool // the server speaks HTTP/2; net/http enables it by itself
 		isDefault       bool // HTTPClient is nil
 		failures        int
 	}{
@@ -299,7 +300,7 @@ func TestConnectionThatDiedInSilence(t *testing.T) {
 					if test.byItself {
 						trusted := client.Transport.(*http.Transport).TLSClientConfig.RootCAs
 						transport := &http.Transport{}
-						transport.CloseIdleConnections() // has it set up TLS
+						transport.CloseIdleConnections() // makes net/http set TLSClientConfig
 						transport.TLSClientConfig.RootCAs = trusted
 						client.Transport = transport
 					}
@@ -324,7 +325,7 @@ func TestConnectionThatDiedInSilence(t *testing.T) {
 	}
 }
 
-// Where a transport hides its connections, one request more is lost.
+// If the provider cannot see a transport's connections, one more request fails.
 func TestConnectionThatDiedInSilenceOfAnotherTransport(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -349,15 +350,15 @@ func TestConnectionThatDiedInSilenceOfAnotherTransport(t *testing.T) {
 	}
 }
 
-// patience is long enough for a good answer, whatever else the machine does.
+// patience is long enough for a good answer, even on a busy machine.
 const patience = 10 * time.Second
 
-// behindGate returns a provider whose HTTPClient, as set up by change, has two
-// connections to a server, unless one is enough, and a gate that has swallowed
-// both.
+// behindGate returns a provider that has made two requests at once through a gate,
+// which is now shut. Its client has two connections, or one that is enough for both
+// requests. change can change the client before its first request.
 func behindGate(t *testing.T, http2 bool, change func(*http.Client), call func(*gumroad.Provider) error) (*gate, *gumroad.Provider) {
 	t.Helper()
-	both := make(chan struct{}) // until two requests are there
+	both := make(chan struct{}) // closed when two requests have arrived
 	var arrived atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, http2, r.ProtoMajor == 2)
@@ -392,7 +393,7 @@ func behindGate(t *testing.T, http2 bool, change func(*http.Client), call func(*
 	return g, p
 }
 
-// Some transports are a client, which follows redirects by itself.
+// Some transports use a client of their own, which follows redirects.
 func TestTransportThatFollowsRedirects(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(object(success))
@@ -406,7 +407,7 @@ func TestTransportThatFollowsRedirects(t *testing.T) {
 			assertReadable(t, call.doing, err)
 			assert.ErrorContains(t, err, "the Transport of HTTPClient followed a redirect (check that its redirects are switched off)")
 
-			// As the doc of HTTPClient has it.
+			// The documentation of HTTPClient shows this remedy.
 			p = answering(t, http.RedirectHandler(elsewhere.URL, status))
 			inner.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
@@ -415,7 +416,7 @@ func TestTransportThatFollowsRedirects(t *testing.T) {
 	}
 }
 
-// A transport that breaks its promises does not break the program.
+// A transport that breaks the rules of http.RoundTripper does not cause a panic.
 func TestTransportWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -429,8 +430,7 @@ func TestTransportWithoutAnswer(t *testing.T) {
 	}
 }
 
-// Every request is answered for itself: not from a cache, and not with another
-// user's cookie.
+// No request is answered from a cache, and none carries another user's cookie.
 func TestRequestsAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -457,7 +457,7 @@ func TestRequestsAreNotMixedUp(t *testing.T) {
 	}
 }
 
-// An error page does not cost the connection that it came through.
+// A connection is reused after an error page.
 func TestErrorPageKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{10_000, 60_000} {
@@ -480,7 +480,8 @@ func TestErrorPageKeepsTheConnection(t *testing.T) {
 	}
 }
 
-// A canceled request may have been the one that found out.
+// The request that a lost connection affects may be one that is canceled. The next
+// request succeeds.
 func TestConnectionThatDiedInSilenceUnderACanceledRequest(t *testing.T) {
 	t.Parallel()
 	revoke := func(p *gumroad.Provider) error { return p.RevokeToken(context.Background(), accessToken) }
@@ -491,7 +492,7 @@ func TestConnectionThatDiedInSilenceUnderACanceledRequest(t *testing.T) {
 	assert.NoError(t, revoke(p))
 }
 
-// A time-out within the answer counts too.
+// A timeout within an answer also makes the provider open a new connection.
 func TestConnectionThatDiedInTheAnswer(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -523,7 +524,7 @@ func TestConnectionThatDiedInTheAnswer(t *testing.T) {
 	}
 }
 
-// A transport that speaks another protocol is not replaced.
+// A transport with a registered protocol is not replaced after a timeout.
 func TestProtocolOfTheApplicationsOwn(t *testing.T) {
 	t.Parallel()
 	answer := transport(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
@@ -540,7 +541,7 @@ func TestProtocolOfTheApplicationsOwn(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// closed is a body that knows whether it was closed.
+// closed is a body that records whether it was closed.
 type closed struct {
 	io.Reader
 	yes bool
@@ -551,7 +552,7 @@ func (c *closed) Close() error {
 	return nil
 }
 
-// Every body is closed, as net/http asks for.
+// Every body is closed, as net/http requires.
 func TestBodyIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -567,7 +568,7 @@ func TestBodyIsClosed(t *testing.T) {
 	}
 }
 
-// A password in an endpoint is nobody's business.
+// An error does not show the password in an endpoint.
 func TestPasswordOfAnEndpoint(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -578,7 +579,8 @@ func TestPasswordOfAnEndpoint(t *testing.T) {
 	}
 }
 
-// What net/http and crypto say survives however a transport wraps it.
+// The errors of net, io and crypto/x509 can be found, however a transport wraps
+// them.
 func TestCausesOfATransport(t *testing.T) {
 	t.Parallel()
 	const host = "a-very-long-hostname-for-a-test-server.internal.example"
@@ -609,8 +611,8 @@ func TestCausesOfATransport(t *testing.T) {
 	}
 }
 
-// find reports whether the error's chain has cause or, where two cannot be
-// compared, one of its type.
+// find reports whether err wraps cause. If errors of its type cannot be compared,
+// it looks for any error of that type.
 func find(err, cause error) bool {
 	switch cause.(type) {
 	case x509.HostnameError:
@@ -623,7 +625,8 @@ func find(err, cause error) bool {
 	return errors.Is(err, cause)
 }
 
-// An answer is a success only with the status 200, whole, and without an error.
+// An error answer whose body is cut off keeps its status. It is not ErrUnauthorized,
+// since the rest of the body is unknown.
 func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
@@ -634,14 +637,14 @@ func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
 			})))
 			assertReadable(t, call.doing, err)
 			assert.Equal(t, status, asError(t, err).StatusCode)
-			assert.NotErrorIs(t, err, gumroad.ErrUnauthorized, "the body was not empty")
+			assert.NotErrorIs(t, err, gumroad.ErrUnauthorized, "the body was not received completely")
 			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.ErrorContains(t, err, "(try again later)")
 		}
 	}
 }
 
-// An error that is whole counts, although the server promised more.
+// A complete error object is used, even if Content-Length announced more.
 func TestErrorWithAWrongLength(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fetch asks for the user with the recorded token, once.
+// fetch makes the recorded request for the user.
 func fetch(t *testing.T, name string) (goth.User, error) {
 	t.Helper()
 	x := recording(t, name)
@@ -63,7 +63,7 @@ func TestFetchUser(t *testing.T) {
 	}, user)
 }
 
-// A token with other scopes reads less, and its user logs in all the same.
+// A token with other scopes reads fewer fields. Its user can still log in.
 func TestFetchUserOfOtherTokens(t *testing.T) {
 	t.Parallel()
 	for name, wanted := range map[string]goth.User{
@@ -80,12 +80,12 @@ func TestFetchUserOfOtherTokens(t *testing.T) {
 	}
 }
 
-// profile returns what of the user comes from Gumroad's fields.
+// profile returns a user with only the fields that come from Gumroad's fields.
 func profile(u goth.User) goth.User {
 	return goth.User{UserID: u.UserID, Name: u.Name, NickName: u.NickName, Email: u.Email, Description: u.Description, AvatarURL: u.AvatarURL}
 }
 
-// fetchFields answers with a user of these fields.
+// fetchFields returns the user that FetchUser makes of these fields.
 func fetchFields(t *testing.T, fields string) (goth.User, error) {
 	t.Helper()
 	p := answering(t, object(`{"success":true,"user":{`+fields+`}}`))
@@ -95,7 +95,7 @@ func fetchFields(t *testing.T, fields string) (goth.User, error) {
 func TestUserFields(t *testing.T) {
 	t.Parallel()
 	for fields, wanted := range map[string]goth.User{
-		// Nothing but who it is.
+		// Without these fields, only the id is known.
 		`"other":1`: {},
 		`"name":null,"display_name":null,"email":null,"bio":null,"profile_picture_url":null,"profile_url":null,"url":null,"twitter_handle":null`:                    {},
 		`"name":1,"display_name":true,"email":["a@b"],"bio":{"a":"b"},"profile_picture_url":1.5,"profile_url":[],"url":7,"twitter_handle":false,"links":"a string"`: {},
@@ -113,7 +113,7 @@ func TestUserFields(t *testing.T) {
 		`"name":"1"`:                          {Name: "1"},
 		`"name":"j@example.com"`:              {Name: "j@example.com"},
 
-		// Neither an id nor an email address is a name.
+		// An id or an email address is not used as a name.
 		`"display_name":"1"`:                           {},
 		`"user_id":"u","display_name":"u"`:             {},
 		`"user_id":"u","display_name":"v"`:             {Name: "v"},
@@ -168,7 +168,8 @@ func TestUserFields(t *testing.T) {
 	}
 }
 
-// The documentation's own sample has no id and an address of the older form.
+// The example in Gumroad's documentation has no id and an address in the older
+// form.
 func TestFetchUserOfTheDocumentation(t *testing.T) {
 	t.Parallel()
 	user, err := answering(t, object(`{"success": true, "user": {
@@ -184,7 +185,7 @@ func TestUserID(t *testing.T) {
 	for fields, wanted := range map[string]string{
 		`"id":"6754923450134"`:               "6754923450134",
 		`"id":6754923450134`:                 "6754923450134",
-		`"id":9007199254740993`:              "9007199254740993", // no float64
+		`"id":9007199254740993`:              "9007199254740993", // a float64 cannot hold it
 		`"id":1234567890123456789`:           "1234567890123456789",
 		`"id":12345678901234567890123456789`: "12345678901234567890123456789",
 		`"id":"0012"`:                        "0012",
@@ -196,7 +197,7 @@ func TestUserID(t *testing.T) {
 		`"id":"","user_id":"u"`:              "u",
 		`"id":9007199254740993,"user_id":7`:  "9007199254740993",
 
-		// No identity, or none to be sure of: nobody is logged in.
+		// Without a certain id, nobody is logged in.
 		`"name":"John"`:             "",
 		`"id":null`:                 "",
 		`"id":"","user_id":""`:      "",
@@ -204,7 +205,7 @@ func TestUserID(t *testing.T) {
 		`"id":true,"user_id":["u"]`: "",
 		`"id":{"id":"1"}`:           "",
 
-		// One that cannot be read is not another person.
+		// If one id is invalid, the other is not used. It could be another person's.
 		`"id":6754923450134.0,"user_id":"u"`:  "",
 		`"id":1e12,"user_id":"u"`:             "",
 		`"id":1e999,"user_id":"u"`:            "",
@@ -243,8 +244,9 @@ func TestUserID(t *testing.T) {
 	}
 }
 
-// A program stores a user as it stores other providers' users: gob knows no
-// json.Number, and encoding/json no infinite number.
+// A program can store a user like those of other providers. RawData has no
+// json.Number, which gob would not know. It has no infinite number, which
+// encoding/json would refuse.
 func TestUserCanBeStored(t *testing.T) {
 	t.Parallel()
 	gob.Register(map[string]any{})
@@ -267,7 +269,7 @@ func TestUserCanBeStored(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// Each recording of a user's request: who it is, or what was answered.
+// For each recorded answer, FetchUser returns the user or an error with its status.
 func TestFetchUserRecordings(t *testing.T) {
 	t.Parallel()
 	for _, x := range recordings(t, func(x exchange) bool { return x.target == "/v2/user" && x.bearer != "" }) {
@@ -336,8 +338,8 @@ func TestFetchUserWithoutSuccess(t *testing.T) {
 	}
 }
 
-// gothic asks for the user before there is a token, and goes on only if that
-// fails. It must not cost a request.
+// gothic calls FetchUser before there is a token. It continues the login only if
+// the call fails. The call must not make a request.
 func TestFetchUserBeforeAuthorize(t *testing.T) {
 	t.Parallel()
 	for _, session := range []goth.Session{
@@ -349,7 +351,7 @@ func TestFetchUserBeforeAuthorize(t *testing.T) {
 	}
 }
 
-// net/http refuses such a header. It is not the connection's fault.
+// net/http refuses such a header. The error must not blame the connection.
 func TestFetchUserWithATokenThatFitsNoHeader(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{"a\n", "a\r\nb", "\x00", "a\x7f"} {
@@ -387,7 +389,7 @@ func TestSizeOfTheUser(t *testing.T) {
 	}
 }
 
-// A seller of 50,000 products logs in: the answer lists the address of each.
+// A seller with 50,000 products can log in. The answer lists the address of each.
 func TestSellerOfManyProducts(t *testing.T) {
 	t.Parallel()
 	const products = 50_000

@@ -19,22 +19,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command returns a shell command that runs in dir, as a reader runs it.
+// command returns a shell command that runs in dir, as a reader would run it.
 func command(dir, line string) *exec.Cmd {
 	cmd := exec.Command("bash", "-ec", line)
 	cmd.Dir = dir
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "GOWORK=") { // this module needs it, the reader does not
+		if !strings.HasPrefix(variable, "GOWORK=") { // only this module needs GOWORK, a reader has not set it
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	// The benchmarks are to run, not to be measured here.
+	// The benchmarks only have to run here, so one short round is enough.
 	cmd.Env = append(cmd.Env, "ROUNDS=1", "BENCHTIME=1ms")
 	return cmd
 }
 
-// TestCommands runs each line of the sh blocks. It leaves out go test, which
-// .ci/run runs itself, and "go run .", which is TestGo's work.
+// TestCommands runs each line of the sh blocks. It skips git clone. It skips
+// "go test" too, since .ci/run runs that, and "go run .", since TestGo runs the
+// programs.
 func TestCommands(t *testing.T) {
 	for _, p := range readPages(t, "README.md", "docs/*.md") {
 		for _, b := range p.blocks("sh") {
@@ -59,8 +60,8 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// install does what the README says in a new folder beside the checkout, with
-// the README's program in it.
+// install runs the README's installation commands in a new folder beside the
+// checkout. The folder holds the README's program.
 func install(t *testing.T, commands string) {
 	parent := t.TempDir()
 	checkout, err := filepath.Abs(root)
@@ -77,7 +78,7 @@ func install(t *testing.T, commands string) {
 	require.NoError(t, err, string(output))
 }
 
-// runExample starts the example, opens the address that it prints, and ends it.
+// runExample starts the example, opens the address that it prints, and stops it.
 func runExample(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// packages can be used in a block without an import. The name is the last part
-// of the path, unless it is written before it.
+// packages lists the packages that a block can use without an import. A package's
+// name is the last part of its path, or the part before "=".
 var packages = strings.Fields(`
 	bytes cmp context crypto/rand crypto/sha512 database/sql encoding/gob encoding/json errors fmt html io log log/slog
 	maps net/http net/http/cookiejar net/http/httptest net/url os slices strconv strings sync testing time
@@ -31,8 +31,8 @@ var packages = strings.Fields(`
 	github.com/stretchr/testify/assert github.com/stretchr/testify/require
 	crypto/aes crypto/cipher crypto/hkdf crypto/sha256 retryablehttp=github.com/hashicorp/go-retryablehttp`)
 
-// given is what statements can use: what a handler has, and the application's
-// database.
+// given is the function around a block of statements. Its parameters are the
+// variables that the statements can use.
 const (
 	given     = "func statements(w http.ResponseWriter, r *http.Request, ctx context.Context, provider *gumroad.Provider, user goth.User, err error, db *sql.DB) {\n{\n"
 	givenSave = "func save(userID string, tokens ...string) {}\n"
@@ -48,7 +48,7 @@ type source struct {
 
 func (s source) isTest() bool { return strings.Contains(s.code, "*testing.T") }
 
-// newSource makes a file of a block.
+// newSource makes a Go file of a block.
 func newSource(t *testing.T, b block) source {
 	file, err := filepath.Abs(filepath.Join(root, b.page.path))
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func newSource(t *testing.T, b block) source {
 	return s
 }
 
-// parse returns the file, or nil if it is none.
+// parse returns the parsed file, or nil if code is not a Go file.
 func parse(code string) *ast.File {
 	file, err := parser.ParseFile(token.NewFileSet(), "", code, 0)
 	if err != nil {
@@ -85,7 +85,7 @@ func parse(code string) *ast.File {
 	return file
 }
 
-// declared returns the names that other files of the package can use.
+// declared returns the names that decl declares for the package.
 func declared(decl ast.Decl) []string {
 	var names []string
 	switch decl := decl.(type) {
@@ -129,11 +129,11 @@ func imports(code string) string {
 	return list.String()
 }
 
-// folder is a package that is made of a block and of what it uses.
+// folder is a package that holds a block and the earlier blocks that it may use.
 type folder struct {
 	source
-	name string // in the module
-	port string // what stands for localhost:3000's
+	name string // the folder's name in the module
+	port string // the port that replaces 3000 in localhost:3000
 }
 
 // TestGo compiles every go block, and runs the tests and the programs.
@@ -164,7 +164,7 @@ func TestGo(t *testing.T) {
 	}
 }
 
-// newModule makes a module that requires what this one requires.
+// newModule makes a module with the same requirements as this one.
 func newModule(t *testing.T) string {
 	dir := t.TempDir()
 	checkout, err := filepath.Abs(root)
@@ -178,7 +178,7 @@ func newModule(t *testing.T) string {
 	return dir
 }
 
-// write makes a folder of each go block of the page.
+// write makes a folder for each go block of the page.
 func write(t *testing.T, module string, p page) []folder {
 	var folders []folder
 	var earlier []source
@@ -228,7 +228,7 @@ func overlap(a, b map[string]bool) bool {
 	return false
 }
 
-// freePort returns a port of loopback that nobody listens on.
+// freePort returns a port of localhost on which nobody listens.
 func freePort(t *testing.T) string {
 	listener, err := net.Listen("tcp", "localhost:0")
 	require.NoError(t, err)

@@ -1,7 +1,7 @@
 package readme
 
-// What the blocks of the documentation import, so that "go mod tidy" keeps it in
-// go.mod.
+// The documentation's blocks import these packages. The imports here make
+// "go mod tidy" keep them in go.mod.
 import (
 	_ "github.com/alexedwards/scs/v2"
 	_ "github.com/boj/redistore"

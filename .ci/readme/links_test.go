@@ -19,8 +19,8 @@ var (
 	heading    = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
 )
 
-// TestLinks finds the file of every link within the repository, and the heading
-// of every anchor. Other links are only read.
+// TestLinks checks that the file of every link within the repository exists, and
+// the heading of every anchor. Other links must only begin with https.
 func TestLinks(t *testing.T) {
 	for _, p := range readPages(t, "*.md", "*/*.md") {
 		t.Run(p.name(), func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// checkLink returns what is wrong with a link, or "".
+// checkLink returns what is wrong with a link, or "" if nothing is.
 func checkLink(t *testing.T, p page, target string) string {
 	if strings.Contains(target, ":") {
 		if !strings.HasPrefix(target, "https://") {
@@ -66,7 +66,7 @@ func checkLink(t *testing.T, p page, target string) string {
 	return ""
 }
 
-// anchors returns what GitHub calls the headings of a page.
+// anchors returns the anchors that GitHub gives to the headings of a page.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, h := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {

@@ -23,8 +23,8 @@ import (
 
 const callbackURL = "https://app.example/auth/gumroad/callback"
 
-// TestMessages makes the mistakes that docs/troubleshooting.md describes. Each
-// message is a heading there.
+// TestMessages makes the mistakes that docs/troubleshooting.md describes. It checks
+// that each leads to the message, and that the page has a heading for it.
 func TestMessages(t *testing.T) {
 	gothic.SetState = func(*http.Request) string { return rand.Text() }
 	server := gumroadtest.NewServer()
@@ -192,7 +192,7 @@ func authURL(provider goth.Provider) string {
 	return address
 }
 
-// finish logs in without gothic. spoil can change the session meanwhile.
+// finish logs in without gothic. It calls spoil with the session before Authorize.
 func finish(server *gumroadtest.Server, provider goth.Provider, spoil func(goth.Session)) error {
 	session, err := provider.BeginAuth("state")
 	if err != nil {

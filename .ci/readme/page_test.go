@@ -1,38 +1,37 @@
-// Package readme checks the documentation from its own text: README.md,
-// SECURITY.md, example/README.md and docs/*.md.
+// Package readme checks the documentation: README.md, SECURITY.md,
+// example/README.md and docs/*.md.
 //
-//	GOWORK=off go test -count=1 ./...                               everything
-//	GOWORK=off go test -count=1 -run 'TestGo$/tokens' ./...         the code of docs/tokens.md
-//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...     README.md's, with what its program logs
-//	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   takes no time
+//	GOWORK=off go test -count=1 ./...                               checks everything
+//	GOWORK=off go test -count=1 -run 'TestGo$/tokens' ./...         checks the code of docs/tokens.md
+//	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...     checks README.md and prints its program's log
+//	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   checks only links and length
 //
 // # How a go block is checked
 //
-// Every go block is compiled with go vet, in a module that is thrown away. An
-// error names the page and the line in it. A block is one of these:
+// Every go block is compiled by go vet in a temporary module. An error names the
+// page and the line. A block is one of these:
 //
 //   - A whole file, which begins with "package".
 //   - Declarations. Package names such as http or gumroad need no import.
-//   - Statements. They stand in a function that has the variables w, r, ctx,
-//     provider, user, err and db, and can call save; see given.
+//   - Statements. They can use the variables w, r, ctx, provider, user, err and
+//     db, and can call save. See given in go_test.go.
 //
-// A block can use what an earlier block of the same page declares. Where two
-// blocks declare the same name, the nearer one counts. Programs are not used by
-// other blocks.
+// A block can use the declarations of earlier blocks of the same page. If two of
+// them declare the same name, the block uses the later one. Blocks cannot use the
+// declarations of a program.
 //
 // # What runs
 //
 //   - A block with a *testing.T runs with go test.
-//   - A program that listens on localhost:3000 is started against gumroadtest,
-//     and walk in walk_test.go logs in to it as browsers and attackers do.
-//   - Any other program runs against gumroadtest and must exit with 0. It finds a
-//     token with the scope account in GUMROAD_ACCESS_TOKEN.
+//   - A program that listens on localhost:3000 runs with gumroadtest as its
+//     Gumroad. walk in walk_test.go logs in to it as browsers and attackers do.
+//   - Any other program runs with gumroadtest too and must exit with 0. The
+//     variable GUMROAD_ACCESS_TOKEN has a token with the scope account.
 //   - Each line of an sh block of README.md and docs/*.md runs at the top of the
 //     repository. Call a block console or text if it must not run.
 //
-// A package that no page has used before must be imported in imports.go, and
-// named in packages if blocks use it without an import. Then run
-// "GOWORK=off go mod tidy".
+// If a page uses a new package, import it in imports.go. If blocks use it without
+// an import, add it to packages in go_test.go. Then run "GOWORK=off go mod tidy".
 package readme
 
 import (
@@ -49,7 +48,7 @@ const root = "../.."
 
 // page is a file of the documentation.
 type page struct {
-	path string // from the root
+	path string // relative to the root of the repository
 	text string
 }
 
@@ -71,20 +70,20 @@ func readPages(t *testing.T, patterns ...string) []page {
 	return pages
 }
 
-// name returns what a subtest is called.
+// name returns the name of the page's subtest.
 func (p page) name() string { return strings.ReplaceAll(strings.TrimSuffix(p.path, ".md"), "/", "-") }
 
 // block is a fenced block of a page.
 type block struct {
 	page     page
-	line     int // of the first line of text
+	line     int // the line of the page on which text begins
 	language string
 	text     string
 }
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
 
-// blocks returns the page's blocks in the language.
+// blocks returns the page's blocks in this language.
 func (p page) blocks(language string) []block {
 	var found []block
 	for _, at := range fence.FindAllStringSubmatchIndex(p.text, -1) {
@@ -102,7 +101,7 @@ func (p page) blocks(language string) []block {
 	return found
 }
 
-// TestLength keeps the README one that is read.
+// TestLength keeps the README short.
 func TestLength(t *testing.T) {
 	require.Less(t, strings.Count(readPages(t, "README.md")[0].text, "\n"), 200)
 }

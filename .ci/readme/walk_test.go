@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rig is a file that is added to a program: Gumroad's hosts are the test server,
-// and no other host can be reached.
+// rig is a file that is added to a program. It sends requests for Gumroad's hosts
+// to the test server and refuses requests to other hosts.
 const rig = `package main
 
 import (
@@ -57,10 +57,10 @@ func (g gumroadIsGumroadtest) RoundTrip(r *http.Request) (*http.Response, error)
 }
 `
 
-// secret is what "openssl rand -hex 32" prints.
+// secret is a session secret as "openssl rand -hex 32" prints it.
 const secret = "5f1d7a0c9be84236a1c07d52f3e9b8640d7e1fa25c3b49880617e2d4c5a9f310"
 
-// sent is what a stranger can make Gumroad's error description say.
+// sent is text that a stranger puts into an error description.
 const sent = "call-555-0100"
 
 func build(t *testing.T, module string, f folder) string {
@@ -70,7 +70,7 @@ func build(t *testing.T, module string, f folder) string {
 	return program
 }
 
-// newServer starts a Gumroad with an application for the callback.
+// newServer starts a test server with an application that has this callback.
 func newServer(t *testing.T, callback string) *gumroadtest.Server {
 	server := gumroadtest.NewServer()
 	t.Cleanup(server.Close)
@@ -78,7 +78,8 @@ func newServer(t *testing.T, callback string) *gumroadtest.Server {
 	return server
 }
 
-// environment is what the README tells to set.
+// environment returns the variables that the README says to set, and GUMROADTEST for
+// rig.
 func environment(server *gumroadtest.Server) map[string]string {
 	return map[string]string{
 		"GUMROADTEST":    server.URL,
@@ -88,7 +89,7 @@ func environment(server *gumroadtest.Server) map[string]string {
 	}
 }
 
-// newProgram returns the program with this environment and what it prints.
+// newProgram returns a command for the program, and its output.
 func newProgram(t *testing.T, path string, env map[string]string) (*exec.Cmd, *output) {
 	cmd := exec.CommandContext(t.Context(), path)
 	cmd.Dir = t.TempDir()
@@ -103,7 +104,7 @@ func newProgram(t *testing.T, path string, env map[string]string) (*exec.Cmd, *o
 	return cmd, out
 }
 
-// output is what a program prints, and can be read while it runs.
+// output collects what a program prints. It can be read while the program runs.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -121,7 +122,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// runToTheEnd runs a program that has a token.
+// runToTheEnd runs a program until it exits. GUMROAD_ACCESS_TOKEN has a valid token.
 func runToTheEnd(t *testing.T, path string) {
 	server := gumroadtest.NewServer()
 	defer server.Close()
@@ -158,8 +159,8 @@ func walk(t *testing.T, program string, f folder) {
 			require.NoError(t, cmd.Start())
 			defer context.AfterFunc(ctx, func() { cmd.Process.Kill() })()
 			err := cmd.Wait()
-			assert.NoError(t, ctx.Err(), "it does not stop")
-			assert.Error(t, err, "it exits with 0")
+			assert.NoError(t, ctx.Err(), "the program does not exit")
+			assert.Error(t, err, "the program exits with 0")
 			assert.Contains(t, out.String(), missing)
 			assert.Equal(t, 1, strings.Count(out.String(), "\n"), "want one sentence, not\n%s", out)
 		})
@@ -191,13 +192,13 @@ func walk(t *testing.T, program string, f folder) {
 	})
 }
 
-// visit is a running program and the Gumroad that it logs in at.
+// visit is a running program and its Gumroad.
 type visit struct {
 	origin string
 	server *gumroadtest.Server
 	cmd    *exec.Cmd
 	out    *output
-	sent   []string // codes and states, which no log may have
+	sent   []string // codes and states, which the log must not contain
 }
 
 func (v *visit) start(t *testing.T, program string, env map[string]string) {
@@ -210,10 +211,10 @@ func (v *visit) start(t *testing.T, program string, env map[string]string) {
 			resp.Body.Close()
 		}
 		return err == nil
-	}, 10*time.Second, 20*time.Millisecond, "it does not listen: %s", v.out)
+	}, 10*time.Second, 20*time.Millisecond, "the program does not listen: %s", v.out)
 }
 
-// stop ends the program and looks at its log.
+// stop stops the program and checks its log.
 func (v *visit) stop(t *testing.T) {
 	v.cmd.Process.Kill()
 	v.cmd.Wait()
@@ -226,7 +227,7 @@ func (v *visit) stop(t *testing.T) {
 	assert.NotContains(t, v.out.String(), "panic")
 }
 
-// newBrowser returns a browser without cookies, which stops at each redirect.
+// newBrowser returns a browser without cookies. It does not follow redirects.
 func newBrowser() *http.Client {
 	jar, _ := cookiejar.New(nil)
 	return &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -234,7 +235,7 @@ func newBrowser() *http.Client {
 	}}
 }
 
-// open returns the answer and what a person reads in it.
+// open makes a request and returns the answer and its text.
 func (v *visit) open(t *testing.T, browser *http.Client, method, address string) (*http.Response, string) {
 	req, err := http.NewRequest(method, address, nil)
 	require.NoError(t, err)
@@ -257,8 +258,8 @@ func (v *visit) open(t *testing.T, browser *http.Client, method, address string)
 	return resp, html.UnescapeString(string(body))
 }
 
-// follow opens the address and goes where the answer leads, within the
-// application.
+// follow opens the address and follows redirects. It fails the test if one leaves
+// the application.
 func (v *visit) follow(t *testing.T, browser *http.Client, address string) (*http.Response, string) {
 	resp, text := v.open(t, browser, http.MethodGet, address)
 	for range 5 {
@@ -266,17 +267,17 @@ func (v *visit) follow(t *testing.T, browser *http.Client, address string) (*htt
 		if err != nil {
 			break
 		}
-		require.Equal(t, v.origin, location.Scheme+"://"+location.Host, "%s leads away", address)
+		require.Equal(t, v.origin, location.Scheme+"://"+location.Host, "%s redirects to another host", address)
 		resp, text = v.open(t, browser, http.MethodGet, location.String())
 	}
 	return resp, text
 }
 
-// begin presses the button of the page and returns the address at Gumroad.
+// begin presses the login button and returns the address at Gumroad.
 func (v *visit) begin(t *testing.T, browser *http.Client) string {
 	resp, page := v.open(t, browser, http.MethodGet, v.origin+"/")
 	assert.Contains(t, resp.Header.Get("Content-Type"), "text/html")
-	assert.Regexp(t, `(?i)<form[^>]*method="?post`, page, "the page has no form")
+	assert.Regexp(t, `(?i)<form[^>]*method="?post`, page, "the page has no form with method post")
 	assert.Contains(t, page, "/auth/gumroad")
 	resp, text := v.open(t, browser, http.MethodPost, v.origin+"/auth/gumroad")
 	require.Equal(t, http.StatusSeeOther, resp.StatusCode, text)
@@ -289,7 +290,7 @@ func (v *visit) begin(t *testing.T, browser *http.Client) string {
 	return location.String()
 }
 
-// authorize presses "Authorize" and returns the callback.
+// authorize presses "Authorize" at Gumroad and returns the callback URL.
 func (v *visit) authorize(t *testing.T, authURL string) string {
 	callback, err := v.server.Authorize(authURL)
 	require.NoError(t, err)
@@ -312,7 +313,7 @@ func (v *visit) login(t *testing.T) {
 		assert.Contains(t, text, "6754923450134", visit)
 	}
 
-	// Back, and reload of the callback.
+	// The user goes back and reloads the callback.
 	_, text = v.follow(t, browser, callback)
 	v.assertOwnWords(t, text)
 	_, text = v.open(t, browser, http.MethodGet, home.String())
@@ -335,7 +336,7 @@ func (v *visit) denial(t *testing.T) {
 	query := url.Values{"error": {"access_denied"}, "error_description": {sent}, "state": {address.Query().Get("state")}}
 	_, text = v.follow(t, browser, v.origin+"/auth/gumroad/callback?"+query.Encode())
 	v.assertOwnWords(t, text)
-	assert.Len(t, v.server.Requests(), before, "a denial asks Gumroad")
+	assert.Len(t, v.server.Requests(), before, "a denial makes a request to Gumroad")
 }
 
 func (v *visit) failure(t *testing.T) {
@@ -365,10 +366,10 @@ func (v *visit) head(t *testing.T) {
 	callback := v.authorize(t, v.begin(t, browser))
 	before := len(v.server.Requests())
 	resp, _ := v.open(t, browser, http.MethodHead, callback)
-	assert.Len(t, v.server.Requests(), before, "HEAD of the callback asks Gumroad")
+	assert.Len(t, v.server.Requests(), before, "HEAD of the callback makes a request to Gumroad")
 	assert.Empty(t, resp.Cookies(), "HEAD of the callback changes a cookie")
 	_, text := v.follow(t, browser, callback)
-	assert.Contains(t, text, "6754923450134", "HEAD of the callback spoils the login")
+	assert.Contains(t, text, "6754923450134", "the login fails after HEAD of the callback")
 }
 
 func (v *visit) forged(t *testing.T) {
@@ -380,14 +381,15 @@ func (v *visit) forged(t *testing.T) {
 	_, text = v.follow(t, browser, v.origin+"/auth/gumroad/callback?code=forged&state=forged")
 	v.assertOwnWords(t, text)
 	v.assertLoggedOut(t, browser)
-	assert.Len(t, v.server.Requests(), before, "a forged callback asks Gumroad")
+	assert.Len(t, v.server.Requests(), before, "a forged callback makes a request to Gumroad")
 }
 
-// assertOwnWords makes sure that a page shows no error as it came.
+// assertOwnWords fails the test if the page shows an error of Gumroad or gothic
+// instead of the application's own words.
 func (v *visit) assertOwnWords(t *testing.T, text string) {
-	assert.NotEmpty(t, strings.TrimSpace(text), "an empty page")
+	assert.NotEmpty(t, strings.TrimSpace(text), "the page is empty")
 	for _, foreign := range []string{sent, "gumroad:", "resource owner", "matching session", "token mismatch", "securecookie"} {
-		assert.NotContains(t, text, foreign, "the page shows an error as it came")
+		assert.NotContains(t, text, foreign, "the page shows a foreign error")
 	}
 }
 
