@@ -264,7 +264,7 @@ func BenchmarkFetchUser(b *testing.B) {
 	benchFetchUser(b, benchAnswer(loginRivals[0].user))
 }
 
-// BenchmarkFetchUserProducts measures FetchUser for sellers with more and more
+// BenchmarkFetchUserProducts measures FetchUser for sellers with few and with many
 // products. Gumroad lists all of them in one answer. If time and memory grow
 // linearly with the answer, then MB/s and memory per byte stay the same.
 func BenchmarkFetchUserProducts(b *testing.B) {

@@ -22,8 +22,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// No error may contain these, except clientKey. Three of them change when they
-// are encoded in a form or a URL.
+// An error may contain clientKey, but none of the other values. Three of them
+// change when they are encoded in a form or a URL.
 const (
 	clientKey    = "the-client-key"
 	secret       = "the+client/secret"
@@ -481,8 +481,8 @@ func TestSecretInOtherDress(t *testing.T) {
 var undressed = strings.NewReplacer("&amp;", "", "&#x2d;", "", "&#45;", "", "&lowbar;", "", `\u002d`, "", `\u002D`, "", "%2D", "", "%252d", "", "-", "", "_", "",
 	" ", "", "\n", "", "\r", "", `\`, "", "\u00ad", "", "\u200b", "")
 
-// A long host name can look like a token. It is shown all the same, in the
-// address of an endpoint and in net/http's errors.
+// A long host name can look like a token. Errors still show it, in the address of
+// an endpoint and in the text of net/http's errors.
 func TestHostsAreShown(t *testing.T) {
 	t.Parallel()
 	const host = "a-very-long-hostname-for-a-test-server.internal.example"
@@ -520,7 +520,7 @@ func TestAdvice(t *testing.T) {
 		challenge = `Bearer realm="Doorkeeper", error="invalid_token", error_description="The access token was revoked"`
 		moment    = "<!DOCTYPE html><title>Just a moment...</title>"
 	)
-	exchange, user, refresh, revoke := 0, 1, 2, 3 // in calls
+	exchange, user, refresh, revoke := 0, 1, 2, 3 // indexes in calls
 	all := []int{exchange, user, refresh, revoke}
 	post := []int{exchange, refresh, revoke}
 	for _, test := range []struct {

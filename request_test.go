@@ -407,7 +407,7 @@ func TestTransportThatFollowsRedirects(t *testing.T) {
 			assertReadable(t, call.doing, err)
 			assert.ErrorContains(t, err, "the Transport of HTTPClient followed a redirect (check that its redirects are switched off)")
 
-			// The documentation of HTTPClient shows this remedy.
+			// The documentation of HTTPClient says to do this.
 			p = answering(t, http.RedirectHandler(elsewhere.URL, status))
 			inner.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
@@ -480,8 +480,8 @@ func TestErrorPageKeepsTheConnection(t *testing.T) {
 	}
 }
 
-// The request that a lost connection affects may be one that is canceled. The next
-// request succeeds.
+// If the first request on a lost connection is canceled, the next request uses a
+// new connection.
 func TestConnectionThatDiedInSilenceUnderACanceledRequest(t *testing.T) {
 	t.Parallel()
 	revoke := func(p *gumroad.Provider) error { return p.RevokeToken(context.Background(), accessToken) }

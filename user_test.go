@@ -95,7 +95,7 @@ func fetchFields(t *testing.T, fields string) (goth.User, error) {
 func TestUserFields(t *testing.T) {
 	t.Parallel()
 	for fields, wanted := range map[string]goth.User{
-		// Without these fields, only the id is known.
+		// None of these fields can be used.
 		`"other":1`: {},
 		`"name":null,"display_name":null,"email":null,"bio":null,"profile_picture_url":null,"profile_url":null,"url":null,"twitter_handle":null`:                    {},
 		`"name":1,"display_name":true,"email":["a@b"],"bio":{"a":"b"},"profile_picture_url":1.5,"profile_url":[],"url":7,"twitter_handle":false,"links":"a string"`: {},
@@ -197,7 +197,7 @@ func TestUserID(t *testing.T) {
 		`"id":"","user_id":"u"`:              "u",
 		`"id":9007199254740993,"user_id":7`:  "9007199254740993",
 
-		// Without a certain id, nobody is logged in.
+		// Without a valid id, nobody is logged in.
 		`"name":"John"`:             "",
 		`"id":null`:                 "",
 		`"id":"","user_id":""`:      "",
@@ -205,7 +205,8 @@ func TestUserID(t *testing.T) {
 		`"id":true,"user_id":["u"]`: "",
 		`"id":{"id":"1"}`:           "",
 
-		// If one id is invalid, the other is not used. It could be another person's.
+		// If the first id is invalid, the other is not used. The same user would get a
+		// second account.
 		`"id":6754923450134.0,"user_id":"u"`:  "",
 		`"id":1e12,"user_id":"u"`:             "",
 		`"id":1e999,"user_id":"u"`:            "",
