@@ -725,7 +725,7 @@ func faultCheck(t *testing.T, err error, secrets faultSecrets) {
 	require.Error(t, err)
 	assert.True(t, strings.HasPrefix(err.Error(), "gumroad: "), "does not begin with gumroad: %.40q", err)
 	assert.Regexp(t, `(\((try|check|ask for|the user) .*\)|; let the user start again)$`, err.Error(), "does not say what to do")
-	assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "more than one line, or unprintable: %q", err)
+	assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "has more than one line or an unprintable character: %q", err)
 	assert.NotContains(t, err.Error(), "<")
 	assert.NotContains(t, err.Error(), ">")
 	faultCheckText(t, "the error", fmt.Sprintf("%+v", err), secrets)
@@ -785,8 +785,8 @@ func faultCheckText(t *testing.T, what, text string, secrets faultSecrets) {
 // faultNothingRuns waits until there are at most as many goroutines as before.
 func faultNothingRuns(t *testing.T, before int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // require.Eventually runs this function in a goroutine
-		10*time.Second, time.Millisecond, "goroutines are left")
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // Eventually runs this function in one more goroutine
+		10*time.Second, time.Millisecond, "goroutines are still running")
 }
 
 // faultAllocated returns the total number of bytes that the process has allocated.

@@ -228,7 +228,7 @@ func FuzzStoredSession(f *testing.F) {
 		if err != nil {
 			require.Nil(t, session)
 			require.Equal(t, "gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again", err.Error())
-			require.NoError(t, errors.Unwrap(err), "a cause that may quote from the session")
+			require.NoError(t, errors.Unwrap(err), "the error must have no cause, because a cause could quote the session")
 		} else {
 			fuzzStoreAndRead(t, p, session.(*gumroad.Session))
 		}

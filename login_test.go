@@ -228,7 +228,7 @@ func TestLoginWithAnotherState(t *testing.T) {
 	s.assertRequests()
 }
 
-// edit returns address with its query changed.
+// edit returns address with its query changed by change.
 func edit(t *testing.T, address string, change func(url.Values)) string {
 	t.Helper()
 	u, err := url.Parse(address)

@@ -52,8 +52,8 @@ func TestSetName(t *testing.T) {
 	assert.Equal(t, "gumroad-of-another-shop", user.Provider)
 }
 
-// begin begins a login. It returns the session and the query of its AuthURL. The
-// test fails unless the rest of AuthURL is address.
+// begin begins a login. It returns the session and the query of its AuthURL. It
+// fails the test unless AuthURL without the query is address.
 func begin(t *testing.T, p *gumroad.Provider, state, address string) (*gumroad.Session, url.Values) {
 	t.Helper()
 	session, err := p.BeginAuth(state)

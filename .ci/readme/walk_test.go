@@ -389,7 +389,7 @@ func (v *visit) forged(t *testing.T) {
 func (v *visit) assertOwnWords(t *testing.T, text string) {
 	assert.NotEmpty(t, strings.TrimSpace(text), "the page is empty")
 	for _, foreign := range []string{sent, "gumroad:", "resource owner", "matching session", "token mismatch", "securecookie"} {
-		assert.NotContains(t, text, foreign, "the page shows a foreign error")
+		assert.NotContains(t, text, foreign, "the page shows an error of Gumroad or gothic")
 	}
 }
 
