@@ -25,9 +25,9 @@ var ErrAccessDenied = errors.New("gumroad: the user denied access")
 // ErrUnauthorized.
 var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 
-// Error is a refusal: Gumroad answered a request with an error, or the callback has
-// an error in place of an authorization code. Find it with [errors.As], not with a
-// type assertion.
+// An Error says that Gumroad refused a request, or that the callback has an error
+// instead of an authorization code. Find it with [errors.As], not with a type
+// assertion.
 //
 // An Error from the token endpoint unwraps to an [*oauth2.RetrieveError], for
 // programs that refresh the tokens of several providers. The Response in it has the
@@ -205,7 +205,7 @@ func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 
 // fail returns a failure because of err. An empty advice stands for the usual one.
 // The cause is the first error in the chain of err that contains no secrets, in its
-// own text or further down. A word in shown may look like a token.
+// own text or further down. Words in shown are not hidden.
 func fail(doing string, err error, advice, shown string, secrets []string) error {
 	if isNetwork(err) {
 		// It names hosts and addresses, and quotes nothing from a server.

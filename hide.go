@@ -27,7 +27,7 @@ const (
 	// are shorter, but a visitor can send a long code, which takes time to find.
 	maxSecret = 1024 // bytes
 
-	// tokenLike has the characters of tokens, also in a form. A word of at least
+	// tokenLike has the characters of tokens, as they are and in a form. A word of at least
 	// minToken such characters may be an unknown token, such as the new one in a
 	// broken answer. The longest error code has 29 characters. Doorkeeper's codes
 	// and tokens have 43.
@@ -35,7 +35,7 @@ const (
 	minToken  = 32 // bytes
 
 	maxText  = 240      // runes of a text in an error
-	maxRead  = 4 << 10  // bytes of it before anything is hidden
+	maxRead  = 4 << 10  // bytes of a text that are examined
 	maxCause = 64 << 10 // bytes of the text of a cause
 )
 
@@ -121,7 +121,7 @@ func hide(text, shown string, secrets []string) string {
 	return rest.String() + text[end:]
 }
 
-// hideWhole replaces the secrets in text as they are, in a form and in JSON.
+// hideWhole replaces each secret in text, as it is and as a form or JSON encodes it.
 func hideWhole(text string, secrets []string) string {
 	var shapes []string
 	for _, secret := range secrets {
@@ -145,8 +145,8 @@ type letter struct {
 	from, to int // in bytes
 }
 
-// escape matches a character that is escaped for a form, JSON or HTML, once or more
-// often.
+// escape matches a character that is escaped for a form, JSON or HTML, one or more
+// times.
 var escape = regexp.MustCompile(`%(?:25)*([0-9A-Fa-f]{2})|\\+(?:u00|x)([0-9A-Fa-f]{2})|&(?:amp;)*(#?[0-9A-Za-z]{2,8};)|\\+[nrt]`)
 
 // bare returns text unescaped, without white space, backslashes and invisible

@@ -1,4 +1,4 @@
-// Package gumroad is a goth provider: it lets the users of a Go web application
+// Package gumroad is a provider for goth. It lets the users of a Go web application
 // log in with Gumroad.
 //
 // A login takes three steps. The package gothic does them for an application:
@@ -37,9 +37,9 @@ const (
 	defaultProfileURL = "https://api.gumroad.com/v2/user"
 )
 
-// RequestTimeout is the longest that one request to Gumroad may take, from
-// dialling to the last byte of the answer. An HTTPClient with a shorter Timeout
-// shortens it. A login is two requests.
+// RequestTimeout is the longest time that one request to Gumroad may take, from
+// dialling to the last byte of the answer. If the Timeout of HTTPClient is shorter,
+// it applies instead. A login makes two requests.
 const RequestTimeout = 20 * time.Second
 
 // The scopes that Gumroad documents for applications, at
@@ -95,9 +95,9 @@ type Provider struct {
 	Secret    string
 
 	// CallbackURL is where Gumroad sends the user back to. It must have a scheme
-	// and a host, no fragment, and only ASCII characters. It must be exactly a
-	// redirect URI that is registered for the application. Otherwise Gumroad shows
-	// the user an error page and does not send the user back.
+	// and a host, no fragment, and only ASCII characters. It must be exactly one of
+	// the application's registered redirect URIs. Otherwise Gumroad shows the user
+	// an error page and does not send the user back.
 	CallbackURL string
 
 	// HTTPClient makes the requests to Gumroad. If it is nil,
@@ -222,8 +222,8 @@ func (p *Provider) RefreshTokenAvailable() bool { return true }
 // If the refresh token was used or revoked, the error is an [*Error] with the code
 // "invalid_grant", which unwraps to an [*oauth2.RetrieveError]. Find both with
 // [errors.As], not with a type assertion. If there is no answer within
-// [RequestTimeout], or none that RefreshToken can read, the error is of another type,
-// and Gumroad may have revoked the old pair.
+// [RequestTimeout], or none that RefreshToken can read, the error is of another type.
+// Gumroad may then have revoked the old pair.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	if err := p.check(refreshing); err != nil {
 		return nil, err
@@ -273,7 +273,7 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	return err
 }
 
-// gumroad returns p. It is how Authorize finds the Provider in a type that embeds
+// gumroad returns p. Authorize calls it to find the Provider in a type that embeds
 // one.
 func (p *Provider) gumroad() *Provider { return p }
 

@@ -28,7 +28,7 @@ type request struct {
 	url     string
 	form    url.Values // what to post; nil for a GET
 	bearer  string     // the access token of a GET
-	secrets []string   // what no error may hold
+	secrets []string   // what no error may contain
 	client  *http.Client
 	stall   *stall
 }
@@ -103,7 +103,7 @@ func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*h
 		err = errors.New("the Transport of HTTPClient returned no answer")
 	}
 	if err != nil {
-		// As an http.Client would wrap it.
+		// An http.Client would wrap the error in the same way.
 		return nil, nil, &url.Error{Op: method[:1] + strings.ToLower(method[1:]), URL: req.URL.Redacted(), Err: err}
 	}
 	defer resp.Body.Close()
@@ -191,7 +191,7 @@ func (r *request) refused(resp *http.Response, object map[string]any, body []byt
 	}
 	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
 	if r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "" {
-		// Doorkeeper calls a good refresh token invalid if there is no client key.
+		// Without a client key, Doorkeeper says that a valid refresh token is invalid.
 		e = &Error{StatusCode: e.StatusCode, doing: e.doing, advice: e.advice}
 		if e.advice != wait {
 			e.advice = noKey

@@ -16,7 +16,7 @@ import (
 // is small enough for the cookie that gothic keeps it in. A printed Session shows
 // the tokens and the code verifier.
 type Session struct {
-	// AuthURL is where to send the user.
+	// AuthURL is the address at Gumroad to send the user to.
 	AuthURL string
 
 	// AccessToken and RefreshToken are empty before the exchange.
@@ -33,8 +33,7 @@ type Session struct {
 	CodeVerifier string `json:",omitempty"`
 }
 
-// GetAuthURL returns where to send the user, or an error if the session was not
-// made by [Provider.BeginAuth].
+// GetAuthURL returns AuthURL. It returns an error if AuthURL is empty.
 func (s *Session) GetAuthURL() (string, error) {
 	if s == nil || s.AuthURL == "" {
 		return "", errors.New("gumroad: beginning the login: " + goth.NoAuthUrlErrorMessage)
@@ -117,7 +116,7 @@ func typeOf(value any) string { return strings.TrimSpace(noMarkup.Replace(fmt.Sp
 func (s *Session) Marshal() string {
 	var data strings.Builder
 	encoder := json.NewEncoder(&data)
-	// Otherwise each & in AuthURL becomes \u0026.
+	// With escaping, each & in AuthURL would become \u0026.
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s)
 	return strings.TrimSuffix(data.String(), "\n")
@@ -137,7 +136,7 @@ func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
 	err := json.Unmarshal([]byte(data), s)
 	// encoding/json accepts null.
 	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
-		// No cause: it would quote from the session.
+		// The cause is left out, since it would quote from the session.
 		return nil, errors.New("gumroad: " + reading + ": it is not the JSON object that Session.Marshal writes; let the user start again")
 	}
 	return s, nil

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// stall keeps a provider off connections that died in silence. Over HTTP/2 net/http
-// uses such a connection for a quarter of an hour, although a new one would work.
+// stall makes a provider avoid connections that were lost without notice. Over HTTP/2
+// net/http uses such a connection for a quarter of an hour, although a new one would
+// work.
 // After a request has timed out, the next requests use new connections.
 type stall struct {
 	mu    sync.Mutex
@@ -32,14 +33,14 @@ func (s *stall) transport(own http.RoundTripper) (_ http.RoundTripper, alone boo
 	return own, time.Since(s.last) < stallTime
 }
 
-// timedOut notes that a request through own timed out, or through the transport used
-// in its place.
+// timedOut records that a request timed out. The request went through own, or
+// through the transport that replaces it.
 func (s *stall) timedOut(own http.RoundTripper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	// The connections of another type are out of reach. A request with Close set
-	// uses the dead connection for the last time, and the next one a new connection.
+	// A transport of another type cannot be copied. A request with Close set uses
+	// the dead connection for the last time. The next request has a new connection.
 	transport, ok := own.(*http.Transport)
 	if !ok {
 		return
@@ -49,7 +50,7 @@ func (s *stall) timedOut(own http.RoundTripper) {
 		return // golang.org/x/net/http2 set it up, and the copy has the same connections
 	}
 	// If net/http enabled HTTP/2 by itself, the copy offers it to the server, but
-	// does not speak it unless it is told to.
+	// speaks it only if ForceAttemptHTTP2 is set.
 	if config := fresh.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
 		fresh.ForceAttemptHTTP2 = true
 	}

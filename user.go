@@ -14,7 +14,7 @@ import (
 // none if the session has no access token yet. The session must be a [*Session], or
 // a value of a type that embeds one.
 //
-// UserID is never empty. If Gumroad names no user, or one whose id cannot be read,
+// UserID is never empty. If the answer has no user, or no id that can be read,
 // FetchUser returns an error. The other fields can be empty:
 //
 //   - UserID is Gumroad's id, the "unique identifier for the user". It is the
@@ -23,8 +23,8 @@ import (
 //   - NickName is the username at Gumroad, from the address of the user's page. It
 //     does not identify an account: a user can change the username, and another
 //     user can then take it.
-//   - Email is the address that the user typed, confirmed or not. Anyone can type
-//     anyone's address, so never use it to match accounts.
+//   - Email is the address that the user entered. It may be unconfirmed, and anyone
+//     can enter somebody else's address, so never use it to match accounts.
 //   - Description is the bio.
 //   - AvatarURL is the picture. Gumroad has a default picture for users without one.
 //   - RawData is the whole answer, as encoding/json decodes it. The Twitter handle
@@ -80,7 +80,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		RefreshToken: s.RefreshToken,
 		ExpiresAt:    s.ExpiresAt,
 	}
-	// For a user without a name and a username it is the id.
+	// If the user has neither a name nor a username, display_name is the id.
 	name := firstText(fields, "display_name")
 	if user.Name == "" && name != id && name != firstText(fields, "user_id") && !strings.Contains(name, "@") {
 		user.Name = name
@@ -88,7 +88,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	return user, nil
 }
 
-// gumroad returns s. It is how FetchUser finds the Session in a type that embeds
+// gumroad returns s. FetchUser calls it to find the Session in a type that embeds
 // one.
 func (s *Session) gumroad() *Session { return s }
 
@@ -128,8 +128,8 @@ const (
 )
 
 // username returns the username in the address of a user's page. It is the
-// subdomain, or, in the older form, the path. If the user has no username, the id
-// stands there, and username returns "".
+// subdomain, or, in the older form, the path. If the user has no username, the
+// address has the id instead, and username returns "".
 func username(pageURL string) string {
 	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
 	name, isPage := strings.CutSuffix(address, ".gumroad.com")
