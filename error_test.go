@@ -558,6 +558,7 @@ func TestAdvice(t *testing.T) {
 		{status: 401, header: `Bearer error="invalid_token"`, body: `{"error_description":"From the body."}`, calls: []int{user}, dead: true,
 			says: "401 Unauthorized, invalid_token: From the body. " + logIn},
 		{status: 401, header: "Basic realm=\"a\"\n" + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
+		{status: 401, header: "Negotiate\n" + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: `Basic realm="a", ` + challenge, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: challenge, body: moment, calls: []int{user}, dead: true, says: "401 Unauthorized, invalid_token: The access token was revoked " + logIn},
 		{status: 401, header: challenge, body: `{"error":"other"}`, calls: []int{user}, dead: true, says: "401 Unauthorized, other: The access token was revoked " + logIn},
@@ -565,6 +566,8 @@ func TestAdvice(t *testing.T) {
 		{status: 401, body: " \n", calls: []int{user}, dead: true, says: "401 Unauthorized " + logIn},
 		{status: 200, body: `{"success":false,"message":"The user was not found."}`, calls: []int{user},
 			says: "200 OK: The user was not found. (the user must log in again; the account may be closed)"},
+
+		{status: 200, body: `{"success":false,"message":"The user was not found."}`, calls: post, says: "200 OK: The user was not found. " + wait},
 
 		// The operator.
 		{status: 401, body: moment, calls: all, says: "401 Unauthorized " + inFront},
