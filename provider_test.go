@@ -404,6 +404,7 @@ func TestTokenThatIsNone(t *testing.T) {
 	for _, body := range []string{
 		`{}`, ``, `{"access_token":null}`, `{"access_token":""}`, `{"access_token":1}`, `{"access_token":true}`, `{"access_token":["a"]}`, `{"access_token":{}}`,
 		"{\"access_token\":\"a\xff\"}", `{"access_token":"a\ud800"}`, `{"ACCESS_TOKEN":"a"}`,
+		`{"expires_in":1}`, `{"refresh_token":"r"}`, `{"access_token":1,"refresh_token":"r","expires_in":1}`, `{"access_token":"a","refresh_token":1,"expires_in":1}`,
 		`{"access_token":"a","refresh_token":1}`, `{"access_token":"a","refresh_token":["r"]}`, "{\"access_token\":\"a\",\"refresh_token\":\"\xff\"}",
 		`{"access_token":"a","expires_in":-1}`, `{"access_token":"a","expires_in":"-1"}`, `{"access_token":"a","expires_in":1.5}`,
 		`{"access_token":"a","expires_in":""}`, `{"access_token":"a","expires_in":"soon"}`, `{"access_token":"a","expires_in":" 1"}`,

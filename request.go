@@ -49,7 +49,7 @@ func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
 		transport = http.DefaultTransport
 	}
 	resp, body, err := r.exchange(ctx, transport)
-	if timeout := net.Error(nil); err != nil && (ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout()) {
+	if err != nil && (ctx.Err() != nil || isTimeout(err)) {
 		r.stall.timedOut(transport)
 	}
 	if resp == nil {
@@ -68,6 +68,19 @@ func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
 		return nil, nil, r.fail(err)
 	}
 	return object, body, nil
+}
+
+// isTimeout reports whether a time-out is in the chain of err. The method Timeout of
+// a *url.Error sees only the error that it wraps directly.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	for errors.As(err, &timeout) {
+		if timeout.Timeout() {
+			return true
+		}
+		err = errors.Unwrap(timeout)
+	}
+	return false
 }
 
 // exchange sends the request once and reads the answer. It does not use an

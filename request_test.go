@@ -22,6 +22,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gumroad/goth-gumroad"
@@ -521,6 +522,52 @@ func TestConnectionThatDiedInTheAnswer(t *testing.T) {
 		assert.NoError(t, call.make(p))
 		server.CloseClientConnections()
 		server.Close()
+	}
+}
+
+// slow is the error of a request that timed out.
+type slow struct{}
+
+func (slow) Error() string   { return "too slow" }
+func (slow) Timeout() bool   { return true }
+func (slow) Temporary() bool { return true }
+
+// After a request that timed out, and after no other one, the next request uses a
+// connection of its own.
+func TestConnectionAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		body  string
+		then  error // in place of the end of the body
+		err   error // in place of an answer
+		alone bool
+	}{
+		{name: "success", body: success, then: io.EOF},
+		{name: "too long", body: strings.Repeat("x", 3<<20), then: io.EOF},
+		{name: "not JSON", body: page, then: io.EOF},
+		{name: "cut off", body: success, then: io.ErrUnexpectedEOF},
+		{name: "refused", err: errors.New("connection refused")},
+		{name: "timed out", err: slow{}, alone: true},
+		{name: "timed out, and wrapped", err: fmt.Errorf("giving up: %w", slow{}), alone: true},
+		{name: "timed out, and wrapped twice", err: &url.Error{Op: "Get", Err: fmt.Errorf("giving up: %w", slow{})}, alone: true},
+		{name: "timed out in the body", body: success, then: slow{}, alone: true},
+	} {
+		for _, call := range calls {
+			var alone []bool
+			p := gumroad.New(clientKey, secret, callbackURL)
+			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				alone = append(alone, r.Close)
+				if test.err != nil {
+					return nil, test.err
+				}
+				body := io.MultiReader(strings.NewReader(test.body), iotest.ErrReader(test.then))
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
+			})}
+			_ = call.make(p)
+			_ = call.make(p)
+			assert.Equal(t, []bool{false, test.alone}, alone, test.name)
+		}
 	}
 }
 

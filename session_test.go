@@ -210,9 +210,9 @@ func TestAuthorizeWithoutACode(t *testing.T) {
 func TestAuthorizeWithWhatIsNotGumroads(t *testing.T) {
 	t.Parallel()
 	callback := url.Values{"code": {code}}
-	for _, provider := range []goth.Provider{nil, (*gumroad.Provider)(nil), &faux.Provider{}} {
+	for is, provider := range map[string]goth.Provider{"nil": nil, "*gumroad.Provider": (*gumroad.Provider)(nil), "*faux.Provider": &faux.Provider{}} {
 		_, err := (&gumroad.Session{}).Authorize(provider, callback)
-		assertReadable(t, "completing the login", err)
+		assert.EqualError(t, err, "gumroad: completing the login: the provider is "+is+", want a *gumroad.Provider that is not nil")
 	}
 	_, err := (*gumroad.Session)(nil).Authorize(answering(t), callback)
 	assertReadable(t, "completing the login", err)

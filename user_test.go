@@ -157,6 +157,9 @@ func TestUserFields(t *testing.T) {
 		`"url":"https://sailorjohnxgumroad.com"`:                           {},
 		`"url":"https://a.b.gumroad.com"`:                                  {},
 		`"url":"sailorjohn"`:                                               {},
+		`"url":"https://sailorjohn"`:                                       {},
+		`"url":"sailorjohn.gumroad.com"`:                                   {},
+		`"url":"gumroad.com/sailorjohn"`:                                   {},
 		`"url":"https://Sailor.gumroad.com"`:                               {},
 		`"url":"http://sailor.gumroad.com"`:                                {},
 		`"twitter_handle":"tweety"`:                                        {},
@@ -193,6 +196,7 @@ func TestUserID(t *testing.T) {
 		`"user_id":"u","id":1`:               "1",
 		`"user_id":"G_-mnBf9b1j9A7a4ub4nF="`: "G_-mnBf9b1j9A7a4ub4nF=",
 		`"user_id":77`:                       "77",
+		`"id":"!~"`:                          "!~",
 		`"id":null,"user_id":"u"`:            "u",
 		`"id":"","user_id":"u"`:              "u",
 		`"id":9007199254740993,"user_id":7`:  "9007199254740993",
@@ -241,6 +245,7 @@ func TestUserID(t *testing.T) {
 			continue
 		}
 		assertReadable(t, "fetching the user", err)
+		assert.Regexp(t, `: the user('s (user_)?id cannot be read| has no id) \(`, err.Error())
 		assert.Equal(t, goth.User{}, user, fields)
 	}
 }
@@ -359,7 +364,7 @@ func TestFetchUserWithATokenThatFitsNoHeader(t *testing.T) {
 		_, err := answering(t).FetchUser(&gumroad.Session{AccessToken: token})
 		assert.EqualError(t, err, "gumroad: fetching the user: the access token has a character that cannot be in a header (the user must log in again)")
 	}
-	_, err := answering(t, object(success)).FetchUser(&gumroad.Session{AccessToken: "é\t日"})
+	_, err := answering(t, object(success)).FetchUser(&gumroad.Session{AccessToken: "é\t 日"})
 	assert.NoError(t, err)
 }
 
