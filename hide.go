@@ -27,10 +27,10 @@ const (
 	// are shorter, but a visitor can send a long code, which takes time to find.
 	maxSecret = 1024 // bytes
 
-	// tokenLike has the characters of tokens, as they are and in a form. A word of at least
-	// minToken such characters may be an unknown token, such as the new one in a
-	// broken answer. The longest error code has 29 characters. Doorkeeper's codes
-	// and tokens have 43.
+	// tokenLike has the characters of tokens, as they are and in a form. A word of
+	// at least minToken such characters may be an unknown token, such as the new one
+	// in a broken answer. The longest error code has 29 characters. Doorkeeper's
+	// codes and tokens have 43.
 	tokenLike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+=~-"
 	minToken  = 32 // bytes
 
@@ -70,10 +70,10 @@ var noMarkup = strings.NewReplacer("<", " ", ">", " ")
 func hide(text, shown string, secrets []string) string {
 	text = hideWhole(text, secrets)
 	letters := bare(text)
-	secret := make([]bool, len(letters))
+	marked := make([]bool, len(letters))
 	mark := func(from, to int) {
 		for i := from; i < to; i++ {
-			secret[i] = true
+			marked[i] = true
 		}
 	}
 
@@ -111,8 +111,8 @@ func hide(text, shown string, secrets []string) string {
 	var rest strings.Builder
 	end := 0
 	for i, letter := range letters {
-		if secret[i] {
-			if i == 0 || !secret[i-1] {
+		if marked[i] {
+			if i == 0 || !marked[i-1] {
 				rest.WriteString(text[end:letter.from] + hidden)
 			}
 			end = letter.to
@@ -186,6 +186,7 @@ func bare(text string) []letter {
 	return letters
 }
 
+// plain returns the letters as a text.
 func plain(letters []letter) string {
 	text := make([]byte, len(letters))
 	for i, letter := range letters {

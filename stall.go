@@ -9,8 +9,7 @@ import (
 
 // stall makes a provider avoid connections that were lost without notice. Over HTTP/2
 // net/http uses such a connection for a quarter of an hour, although a new one would
-// work.
-// After a request has timed out, the next requests use new connections.
+// work. After a request has timed out, the next requests use new connections.
 type stall struct {
 	mu    sync.Mutex
 	last  time.Time       // when a request last timed out
