@@ -554,6 +554,7 @@ func TestGumroadDown(t *testing.T) {
 	down := map[string]gumroadtest.Fault{
 		"503":      {Status: http.StatusServiceUnavailable, Body: "<html>down</html>"},
 		"429":      {Status: http.StatusTooManyRequests, Body: "Retry later"},
+		"busy":     {Status: http.StatusBadRequest, Body: `{"error":"temporarily_unavailable"}`},
 		"cut off":  {Status: http.StatusOK, Body: `{"success":`, Cut: true},
 		"nonsense": {Status: http.StatusOK, Body: `[]`},
 	}

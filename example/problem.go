@@ -128,7 +128,8 @@ func gumroadProblem(err error, down *problem) error {
 	switch status := refused.StatusCode; {
 	case refused.Description == "The user was not found.":
 		return gone
-	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests,
+		refused.Code == "server_error", refused.Code == "temporarily_unavailable":
 		return down
 	case status/100 == 4, setupCode.MatchString(refused.Code):
 		return badSetup

@@ -16,9 +16,10 @@ type Application struct {
 	Name string
 
 	// RedirectURIs are the registered redirect URIs. The callback URLs of
-	// [Server.Provider] are registered too. As at Gumroad, each needs a scheme and
-	// a host, and must be ASCII without blanks and without a fragment. A login with
-	// any other redirect URI fails with invalid_redirect_uri.
+	// [Server.Provider] are registered too. As at Gumroad, each needs a scheme, and
+	// with http or https a host. It must be ASCII, without blanks and without a
+	// fragment. A login with any other redirect URI fails with
+	// invalid_redirect_uri.
 	RedirectURIs []string
 
 	// Scopes are the scopes that the application may request. If Scopes is empty,
