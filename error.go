@@ -2,24 +2,23 @@ package gumroad
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// ErrAccessDenied means that the user denied access. [Session.Authorize] returns it,
+// ErrAccessDenied means that the user denied access. [Session.Authorize] returns it
 // inside an [*Error]. Test for it with [errors.Is].
 var ErrAccessDenied = errors.New("gumroad: the user denied access")
 
-// ErrUnauthorized means that Gumroad no longer accepts the access token: it was
-// revoked, or replaced by a refresh. The user must log in again.
-// [Provider.FetchUser] returns it, inside an [*Error]. Test for it with [errors.Is].
+// ErrUnauthorized means that Gumroad no longer accepts the access token, because it
+// was revoked or replaced by a refresh. The user must log in again.
+// [Provider.FetchUser] returns it inside an [*Error]. Test for it with [errors.Is].
 //
 // A 401 from something in front of Gumroad, such as a proxy, is not
 // ErrUnauthorized.
@@ -30,23 +29,22 @@ var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 // assertion.
 //
 // An Error from the token endpoint unwraps to an [*oauth2.RetrieveError], for
-// programs that refresh the tokens of several providers. The Response in it has the
-// status, the header Retry-After and an empty body. The Body in it is the first 240
-// characters of the answer, without anything confidential. There is no RetrieveError
-// if the provider has no client key, or if the answer was cut off.
+// programs that refresh the tokens of several providers. The RetrieveError has the
+// status, the header Retry-After, the code and the description, but no body.
 type Error struct {
-	// StatusCode is the HTTP status of the answer. It is zero for a callback.
+	// StatusCode is the HTTP status of the response. It is zero for a callback.
 	StatusCode int
 
 	// Code is the error code, such as "invalid_grant" (RFC 6749) or
-	// "invalid_token" (RFC 6750). It is empty if there is none. In a callback it
+	// "invalid_token" (RFC 6750). It consists of at most 40 lower-case letters and
+	// underscores, and is empty if the response has no such code. In a callback it
 	// comes from the browser, so anyone can choose it.
 	Code string
 
-	// Description explains the error to a developer. It has at most 240 characters
-	// and contains nothing confidential. In a callback it comes from the browser, so
-	// anyone can choose it: do not show it to a user. The text of the error does
-	// not contain the description of a callback.
+	// Description explains the error to a developer. It has at most 240 characters.
+	// Words of 20 characters and more are hidden, because they may be tokens. In a
+	// callback it comes from the browser, so anyone can choose it: do not show it to
+	// a user. The text of the error does not contain the description of a callback.
 	Description string
 
 	doing  string
@@ -54,21 +52,17 @@ type Error struct {
 	cause  error
 }
 
-// Error returns a text that says what was being done, what Gumroad answered and what
-// to do about it. The text is one line of less than 1,000 characters, and has no "<"
-// or ">" in it.
+// Error returns one line that says what was being done, what Gumroad answered and
+// what to do about it.
 func (e *Error) Error() string {
 	text := "gumroad: "
 	if e.doing != "" {
 		text += e.doing + ": "
 	}
-	switch {
-	case e.StatusCode == 0 && isCode(e.Code):
-		text += "the callback says " + e.Code
-	case e.StatusCode == 0:
-		text += "the callback says that the login failed"
-	default:
-		text += strings.TrimRight(fmt.Sprintf("Gumroad answered %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " ")
+	if e.StatusCode == 0 {
+		text += "the callback says " + cmp.Or(e.Code, "that the login failed")
+	} else {
+		text += strings.TrimSpace(fmt.Sprint("Gumroad answered ", e.StatusCode, " ", http.StatusText(e.StatusCode)))
 		if e.Code != "" {
 			text += ", " + e.Code
 		}
@@ -79,34 +73,31 @@ func (e *Error) Error() string {
 	if e.advice != "" {
 		text += " (" + e.advice + ")"
 	}
-	return noMarkup.Replace(text)
+	return text
 }
 
-// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an [*oauth2.RetrieveError],
-// the error that cut the answer off, or nil.
+// Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an [*oauth2.RetrieveError] or
+// nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// isCode reports whether text has the shape of an error code.
+// isCode reports whether text has the shape of an error code. Gumroad's tokens have
+// 43 characters, so none of them has it.
 var isCode = regexp.MustCompile(`^[a-z_]{1,40}$`).MatchString
 
 // newError returns an Error without secrets and with the advice that fits.
-func newError(doing string, status int, code, description, body string, secrets []string) *Error {
-	e := &Error{StatusCode: status, Code: code, Description: redact(description, "", secrets), doing: doing}
-	row := advices[slices.IndexFunc(advices, func(row advice) bool { return row.fits(e, body) })]
-	e.advice, e.cause = row.advice, row.cause
-	// A well-known code is never a secret.
-	if !slices.ContainsFunc(advices, func(row advice) bool { return row.code == code }) {
-		shown := ""
-		if isCode(code) {
-			shown = code
-		}
-		e.Code = redact(code, shown, secrets)
+// fromGumroad is false if something in front of Gumroad seems to have answered.
+func newError(doing string, status int, code, description string, fromGumroad bool, secrets []string) *Error {
+	e := &Error{StatusCode: status, Description: brief(hide(description, longWord, "", secrets)), doing: doing}
+	if isCode(code) {
+		e.Code = strings.Clone(code) // fasthttp changes a callback's strings afterwards
 	}
+	e.advice, e.cause = advise(e, fromGumroad)
 	return e
 }
 
 // What was being done, in the errors.
 const (
+	beginning  = "beginning the login"
 	completing = "completing the login"
 	exchanging = "exchanging the authorization code"
 	refreshing = "refreshing the token"
@@ -114,86 +105,54 @@ const (
 	fetching   = "fetching the user"
 )
 
-// The bodies of answers, as far as the advice depends on them.
-const (
-	emptyBody  = "empty"
-	objectBody = "a JSON object"
-	otherBody  = "another" // such as a page
-)
-
-const (
-	wait         = "try again later"
-	logIn        = "the user must log in again"
-	setUp        = "check how the provider is set up"
-	endpoints    = "check the provider's endpoints"
-	inFront      = "check what is in front of Gumroad, such as a proxy or a firewall: it refused the request"
-	noKey        = "check the client key: the provider has none"
-	rightSession = "check that Authorize is called on the session that BeginAuth returned"
-)
-
-// advice is a row of the table that says what to do about an answer, and who can do
-// it: the user, the operator or nobody. An empty field fits every answer.
-type advice struct {
-	doing       string
-	low, high   int // status
-	body        string
-	code        string
-	description string // a part of it
-	advice      string
-	cause       error
+// advise returns what to do about e, and the error that e wraps. The cases are in
+// the order of who must act: nobody, the operator of a proxy, the user, the
+// developer.
+func advise(e *Error, fromGumroad bool) (advice string, cause error) {
+	const (
+		wait         = "try again later"
+		logIn        = "the user must log in again"
+		setUp        = "check how the provider is set up"
+		rightSession = "check that Authorize is called on the session that BeginAuth returned"
+	)
+	switch status := e.StatusCode; {
+	case status == 408, status == 429, status >= 500, e.Code == "server_error", e.Code == "temporarily_unavailable":
+		return wait, nil
+	case status == 407, status == 451, 401 <= status && status <= 403 && !fromGumroad:
+		return "check what is in front of Gumroad, such as a proxy or a firewall: it refused the request", nil
+	case e.doing == fetching && status == 401:
+		return logIn, ErrUnauthorized
+	case e.doing == fetching && status == 403:
+		return "ask for the scope " + ScopeViewProfile + " as well", nil
+	case e.doing == fetching && e.Description == "The user was not found.":
+		return logIn + "; the account may be closed", nil
+	case e.doing == completing && e.Code == "access_denied":
+		return "the user said no, and may start again", ErrAccessDenied
+	case e.doing == exchanging && e.Code == "invalid_grant":
+		return logIn + "; if it happens again, " + rightSession, nil
+	case e.doing == exchanging && strings.Contains(e.Description, "code_verifier"):
+		return rightSession, nil
+	case e.Code == "invalid_grant":
+		return logIn, nil
+	case e.Code == "invalid_client", e.Code == "unauthorized_client":
+		return "check the client key and the secret", nil
+	case e.Code == "invalid_scope":
+		return "check the scopes that the application asks for", nil
+	case strings.HasPrefix(e.Code, "invalid_"), strings.HasPrefix(e.Code, "unsupported_"):
+		return setUp, nil
+	case e.doing == completing:
+		return "the user may start again", nil
+	case status == 200:
+		return wait, nil
+	case 200 < status && status < 400, status == 404, status == 405:
+		return "check the provider's endpoints", nil
+	}
+	return setUp, nil
 }
 
-// advices is the table. The first row that fits is used.
-var advices = []advice{
-	// Gumroad has a problem, whatever else the answer says.
-	{code: "server_error", advice: wait},
-	{code: "temporarily_unavailable", advice: wait},
-	{low: 408, high: 408, advice: wait},
-	{low: 429, high: 429, advice: wait},
-	{low: 500, high: 999, advice: wait},
-
-	// Gumroad itself answers with an empty body or JSON.
-	{low: 401, high: 403, body: otherBody, advice: inFront},
-	{low: 407, high: 407, advice: inFront},
-	{low: 451, high: 451, advice: inFront},
-
-	{doing: fetching, low: 401, high: 401, body: emptyBody, advice: logIn, cause: ErrUnauthorized},
-	{doing: fetching, low: 401, high: 401, advice: inFront},
-	{doing: fetching, low: 403, high: 403, body: emptyBody, advice: "ask for the scope " + ScopeViewProfile + " as well"},
-	{doing: fetching, description: "The user was not found.", advice: logIn + "; the account may be closed"},
-
-	{doing: completing, code: "access_denied", advice: "the user said no, and may start again", cause: ErrAccessDenied},
-	{doing: exchanging, code: "invalid_request", description: "code_verifier", advice: rightSession},
-	{doing: exchanging, code: "invalid_grant", advice: logIn + "; if it happens again, " + rightSession},
-	{code: "invalid_grant", advice: logIn},
-	{code: "invalid_client", advice: "check the client key and the secret"},
-	{code: "unauthorized_client", advice: "check the client key and the secret"},
-	{code: "invalid_scope", advice: "check the scopes that the application asks for"},
-	{code: "invalid_request", advice: setUp},
-	{code: "invalid_redirect_uri", advice: setUp},
-	{code: "invalid_code_challenge_method", advice: setUp},
-	{code: "unsupported_response_type", advice: setUp},
-	{code: "unsupported_response_mode", advice: setUp},
-	{code: "unsupported_grant_type", advice: setUp},
-
-	{low: 200, high: 200, advice: wait},
-	{low: 201, high: 399, advice: endpoints},
-	{low: 404, high: 405, advice: endpoints},
-	{doing: completing, advice: "the user may start again"},
-	{advice: setUp},
-}
-
-func (a advice) fits(e *Error, body string) bool {
-	return (a.doing == "" || a.doing == e.doing) &&
-		(a.low == 0 || a.low <= e.StatusCode && e.StatusCode <= a.high) &&
-		(a.body == "" || a.body == body) &&
-		(a.code == "" || a.code == e.Code) &&
-		strings.Contains(e.Description, a.description)
-}
-
-// failure is the error for a request that got no usable answer. [errors.Is] and
-// [errors.As] find its cause. It has no Unwrap method, because the text of a cause
-// can be a page long.
+// failure is the error for a request that got no usable response. It has no Unwrap
+// method, so a program that prints every wrapped error prints only the clean text.
+// [errors.Is] and [errors.As] find the cause.
 type failure struct {
 	text  string
 	cause error
@@ -203,59 +162,71 @@ func (f *failure) Error() string        { return f.text }
 func (f *failure) Is(target error) bool { return errors.Is(f.cause, target) }
 func (f *failure) As(target any) bool   { return errors.As(f.cause, target) }
 
-// fail returns a failure because of err. An empty advice stands for the usual one.
-// The cause is the first error in the chain of err that contains no secrets, in its
-// own text or further down. Words in shown are not hidden.
-func fail(doing string, err error, advice, shown string, secrets []string) error {
-	if isNetwork(err) {
-		// It names hosts and addresses, and quotes nothing from a server.
-		shown = err.Error()
+// fail returns the failure because of err. Its cause is err or, if the text of err
+// has something to hide, what err wraps.
+func (r *request) fail(err error) error {
+	host := ""
+	if endpoint, err := url.Parse(r.url); err == nil {
+		host = endpoint.Hostname()
 	}
-	if isCertificate(err) {
-		shown = err.Error()
+	advice := "check the connection and the provider's endpoints, or try again later"
+	if err == errRedirected {
+		advice = "check that its redirects are switched off"
+	} else if strings.Contains(err.Error(), "x509: ") {
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
-	advice = cmp.Or(advice, "check the connection and the provider's endpoints, or try again later")
-	text := redact(err.Error(), shown, secrets)
-	cause := err
-	for cause != nil && !isClean(cause, shown, secrets) {
-		cause = errors.Unwrap(cause)
+	clean := func(err error) string { return hide(err.Error(), longToken, host, r.secrets) }
+	text := "gumroad: " + r.doing + ": no usable answer from Gumroad: " + brief(clean(err)) + " (" + advice + ")"
+	for err != nil && clean(err) != err.Error() {
+		err = errors.Unwrap(err)
 	}
-	return &failure{"gumroad: " + doing + ": no usable answer from Gumroad: " + text + " (" + advice + ")", cause}
+	return &failure{text, err}
 }
 
-func isNetwork(err error) bool {
-	var operation *net.OpError
-	var name *net.DNSError
-	var address *net.AddrError
-	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &address)
+const hidden = "[hidden]"
+
+var (
+	// longWord matches what may be a token, in whatever encoding. Gumroad's tokens
+	// have 43 characters, and the words of its descriptions at most 14.
+	longWord = regexp.MustCompile(`[!-~]{20,}`)
+
+	// longToken matches the same in the text of a cause, which has URLs and hosts.
+	longToken = regexp.MustCompile(`[\w.~+%=\\&#;-]{20,}`)
+	isHost    = regexp.MustCompile(`^\.?[a-z0-9-]+(\.[a-z0-9-]+)+\.?$`).MatchString
+)
+
+// hide replaces the secrets in text, as they are and as a form encodes them, and
+// each word that matches long and is neither host nor another host name.
+func hide(text string, long *regexp.Regexp, host string, secrets []string) string {
+	const most = 16 << 10 // bytes; net/http quotes headers of up to 10 MiB
+	if len(text) > most {
+		text = text[:strings.LastIndexByte(text[:most], ' ')+1] // no piece of a word
+	}
+	// One secret can be a part of another, so the longest is replaced first.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		if 8 <= len(secret) && len(secret) <= len(text) { // a shorter one is a part of too many words
+			text = strings.ReplaceAll(text, secret, hidden)
+			text = strings.ReplaceAll(text, url.QueryEscape(secret), hidden)
+		}
+	}
+	return long.ReplaceAllStringFunc(text, func(word string) string {
+		if word == host || isHost(word) {
+			return word
+		}
+		return hidden
+	})
 }
 
-func isCertificate(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var invalid x509.CertificateInvalidError
-	var host x509.HostnameError
-	var authority x509.UnknownAuthorityError
-	var roots x509.SystemRootsError
-	return errors.As(err, &verification) || errors.As(err, &invalid) || errors.As(err, &host) ||
-		errors.As(err, &authority) || errors.As(err, &roots)
-}
-
-// isClean reports whether neither err nor anything that it wraps has a text that
-// must be hidden.
-func isClean(err error, shown string, secrets []string) bool {
-	if err == nil {
-		return true
+// brief returns a copy of text with at most 240 characters, on one line and without
+// markup, because some programs write errors into pages without escaping them.
+func brief(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == '<' || r == '>'
+	})
+	runes := []rune(strings.Join(words, " "))
+	if len(runes) > 240 {
+		return strings.TrimSpace(string(runes[:240])) + "…"
 	}
-	// A server could make a very long text costly to check.
-	if text := err.Error(); len(text) > maxCause && shown != text || hide(text, shown, secrets) != text {
-		return false
-	}
-	switch err := err.(type) {
-	case interface{ Unwrap() error }:
-		return isClean(err.Unwrap(), shown, secrets)
-	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(err.Unwrap(), func(err error) bool { return !isClean(err, shown, secrets) })
-	}
-	return true
+	return string(runes)
 }

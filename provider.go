@@ -17,9 +17,12 @@ package gumroad
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
-	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/markbates/goth"
@@ -37,47 +40,20 @@ const (
 // it applies instead. A login makes two requests.
 const RequestTimeout = 20 * time.Second
 
-// The scopes that Gumroad documents for applications, at
-// https://gumroad.com/api.
+// The scopes that Gumroad documents at https://gumroad.com/api. ScopeEditProfile and
+// ScopeEditEmails grant no read access to the user, so a login needs
+// ScopeViewProfile as well.
 const (
-	// ScopeViewProfile grants read access to the user's public information and
-	// products. It is the smallest scope that gives name, email and picture, and
-	// the default of [New].
-	ScopeViewProfile = "view_profile"
-
-	// ScopeEditProfile grants write access to the name and the bio in the user's
-	// profile. It does not grant read access to the user, so a login needs
-	// ScopeViewProfile as well.
-	ScopeEditProfile = "edit_profile"
-
-	// ScopeEditProducts grants read and write access to products, variants, offer
-	// codes, custom fields and files.
-	ScopeEditProducts = "edit_products"
-
-	// ScopeEditEmails grants read and write access to emails to the audience, and
-	// read access to workflows. It does not grant read access to the user, so a
-	// login needs ScopeViewProfile as well.
-	ScopeEditEmails = "edit_emails"
-
-	// ScopeViewSales grants read access to sales. Subscribing to sales needs it.
-	ScopeViewSales = "view_sales"
-
-	// ScopeViewPayouts grants read access to payouts.
-	ScopeViewPayouts = "view_payouts"
-
-	// ScopeViewTaxData grants read access to tax forms and to the annual earnings
-	// summary.
-	ScopeViewTaxData = "view_tax_data"
-
-	// ScopeMarkSalesAsShipped lets the application mark sales as shipped.
-	ScopeMarkSalesAsShipped = "mark_sales_as_shipped"
-
-	// ScopeEditSales lets the application refund sales, revoke and restore access
-	// to what was bought, and send receipts again.
-	ScopeEditSales = "edit_sales"
-
-	// ScopeAccount grants access to nearly everything that the API offers.
-	ScopeAccount = "account"
+	ScopeViewProfile        = "view_profile"          // read the public information and products; the default of [New]
+	ScopeEditProfile        = "edit_profile"          // change the name and the bio
+	ScopeEditProducts       = "edit_products"         // read and change products, variants, offer codes, custom fields and files
+	ScopeEditEmails         = "edit_emails"           // read and change emails to the audience, and read workflows
+	ScopeViewSales          = "view_sales"            // read sales, and subscribe to them
+	ScopeViewPayouts        = "view_payouts"          // read payouts
+	ScopeViewTaxData        = "view_tax_data"         // read tax forms and the annual earnings summary
+	ScopeMarkSalesAsShipped = "mark_sales_as_shipped" // mark sales as shipped
+	ScopeEditSales          = "edit_sales"            // refund sales, revoke and restore access, send receipts again
+	ScopeAccount            = "account"               // use nearly everything that the API offers
 )
 
 // Provider is the [goth.Provider] for Gumroad. Make it with [New] or
@@ -97,14 +73,14 @@ type Provider struct {
 
 	// HTTPClient makes the requests to Gumroad. If it is nil,
 	// [http.DefaultClient] makes them. Only the Transport and the Timeout of the
-	// client are used, not its Jar or its CheckRedirect.
+	// client are used, not its Jar or its CheckRedirect. A redirect is an error,
+	// because it could send the secret or a token elsewhere. A Transport that follows
+	// redirects by itself has sent them before the provider can refuse the answer.
 	//
-	// The provider does not follow redirects, since one could send the secret or a
-	// token to another address. A redirect is an error. Some Transports follow
-	// redirects by themselves, such as the one in the StandardClient of
-	// hashicorp/go-retryablehttp. The provider returns an error then too, but the
-	// secret has already been sent. Set CheckRedirect of the HTTPClient inside such
-	// a Transport to a function that returns [http.ErrUseLastResponse].
+	// After a request that got no answer, the next request to the same host is the
+	// last one on its connection. An HTTP/2 connection that was lost without notice
+	// therefore fails at most two requests in a row. To find it earlier, set
+	// SendPingTimeout in the HTTP2 field ([http.HTTP2Config]) of an [http.Transport].
 	HTTPClient *http.Client
 
 	// AuthURL, TokenURL and ProfileURL are Gumroad's endpoints for the
@@ -115,7 +91,7 @@ type Provider struct {
 
 	name   string
 	scopes []string
-	stall  *stall // nil unless New made the provider
+	failed *sync.Map // the hosts whose last request got no answer; nil unless New made the provider
 }
 
 // New returns a provider for the application that is registered at Gumroad with
@@ -138,7 +114,7 @@ func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profile
 		TokenURL:    tokenURL,
 		ProfileURL:  profileURL,
 		name:        "gumroad",
-		stall:       new(stall),
+		failed:      new(sync.Map),
 	}
 	for _, scope := range scopes {
 		p.scopes = append(p.scopes, strings.Fields(scope)...)
@@ -179,25 +155,22 @@ func (p *Provider) Client() *http.Client {
 // callback, and call [Session.Authorize] on it. BeginAuth makes no request. It
 // returns an error if the provider has no AuthURL.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
-	const beginning = "beginning the login"
 	if err := p.check(beginning); err != nil {
 		return nil, err
 	}
 	if p.AuthURL == "" {
 		return nil, errors.New("gumroad: " + beginning + ": the provider has no AuthURL")
 	}
-	config := &oauth2.Config{
-		ClientID:    p.ClientKey,
-		RedirectURL: p.CallbackURL,
-		Scopes:      p.scopes,
-		Endpoint:    oauth2.Endpoint{AuthURL: p.AuthURL},
-	}
 	verifier := oauth2.GenerateVerifier()
-	challenge := oauth2.S256ChallengeFromVerifier(verifier)
-	return &Session{
-		AuthURL:      config.AuthCodeURL(state) + "&code_challenge_method=S256&code_challenge=" + challenge,
-		CodeVerifier: verifier,
-	}, nil
+	query := encode([]string{
+		"response_type", "code", "client_id", p.ClientKey, "redirect_uri", p.CallbackURL, "scope", strings.Join(p.scopes, " "), "state", state,
+		"code_challenge", oauth2.S256ChallengeFromVerifier(verifier), "code_challenge_method", "S256",
+	})
+	separator := "?"
+	if strings.Contains(p.AuthURL, "?") {
+		separator = "&"
+	}
+	return &Session{AuthURL: p.AuthURL + separator + query, CodeVerifier: verifier}, nil
 }
 
 // RefreshTokenAvailable returns true. Gumroad gives a refresh token with every
@@ -220,21 +193,18 @@ func (p *Provider) RefreshTokenAvailable() bool { return true }
 // [RequestTimeout], or none that RefreshToken can read, the error is of another type.
 // Gumroad may then have revoked the old pair.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
-	if err := p.check(refreshing); err != nil {
-		return nil, err
-	}
 	if refreshToken == "" {
 		return nil, errors.New("gumroad: " + refreshing + ": there is no refresh token; the user must log in again")
 	}
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
-	token, answer, err := p.token(refreshing, form, p.Secret, refreshToken)
+	form := []string{"grant_type", "refresh_token", "refresh_token", refreshToken}
+	token, answer, err := p.token(refreshing, form, refreshToken)
 	if err != nil {
 		return nil, err
 	}
 	if token.RefreshToken == "" {
-		token.RefreshToken = refreshToken
+		token.RefreshToken = strings.Clone(refreshToken) // fasthttp changes a request's strings afterwards
 	}
-	return token.WithExtra(answer), nil
+	return token.WithExtra(plain(answer)), nil
 }
 
 // RevokeToken revokes a token at Gumroad (RFC 7009). The token is an access token or
@@ -247,9 +217,6 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 // If ctx ends first, or there is no answer within [RequestTimeout], the error is of
 // another type.
 func (p *Provider) RevokeToken(ctx context.Context, token string) error {
-	if err := p.check(revoking); err != nil {
-		return err
-	}
 	if ctx == nil {
 		return errors.New("gumroad: " + revoking + ": the context is nil")
 	}
@@ -258,23 +225,49 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	}
 	// No token_type_hint: with the wrong one Doorkeeper 5.7 answers 200 and
 	// revokes nothing.
-	r := p.post(revoking, url.Values{"token": {token}}, p.Secret, token)
-	endpoint, err := url.Parse(p.TokenURL)
-	if err != nil {
-		return r.fail(err)
-	}
-	r.url = endpoint.ResolveReference(&url.URL{Path: "revoke"}).String()
-	_, _, err = r.send(ctx)
+	_, _, err := p.post(ctx, revoking, []string{"token", token}, token)
 	return err
 }
 
-// gumroad returns p. Authorize calls it to find the Provider in a type that embeds
-// one.
-func (p *Provider) gumroad() *Provider { return p }
+// token asks the token endpoint for a token. It also returns the whole answer.
+func (p *Provider) token(doing string, form []string, secrets ...string) (oauth2.Token, map[string]any, error) {
+	r, answer, err := p.post(context.Background(), doing, form, secrets...)
+	if err != nil {
+		return oauth2.Token{}, nil, err
+	}
+	token := oauth2.Token{TokenType: firstText(answer, "token_type")}
+	token.AccessToken, _ = answer["access_token"].(string)
+	token.RefreshToken, _ = answer["refresh_token"].(string)
+	if token.AccessToken == "" {
+		return oauth2.Token{}, nil, r.fail(errors.New("the answer has no access_token"))
+	}
+	token.ExpiresIn = seconds(answer["expires_in"])
+	if token.ExpiresIn > 0 {
+		token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	}
+	return token, answer, nil
+}
 
-// check returns an error unless the provider was made by New.
+// seconds returns a lifetime, which can be a number or, as x/oauth2 allows, a string
+// that is one. It returns at most 68 years, and 0 for anything else, because a good
+// pair of tokens must not be lost for it.
+func seconds(lifetime any) int64 {
+	if lifetime == nil {
+		return 0
+	}
+	number, err := strconv.ParseFloat(fmt.Sprint(lifetime), 64)
+	if err != nil || !(number > 0) {
+		return 0
+	}
+	return int64(min(number, math.MaxInt32))
+}
+
+// self returns p. Authorize finds the Provider in a type that embeds one with it.
+func (p *Provider) self() *Provider { return p }
+
+// check returns an error unless New made the provider.
 func (p *Provider) check(doing string) error {
-	if p == nil || p.stall == nil {
+	if p == nil || p.failed == nil {
 		return errors.New("gumroad: " + doing + ": the provider was not made by New; check how it is set up")
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -18,233 +17,211 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// maxAnswer is the longest answer that is read, in bytes. The user of a seller lists
-// every product: 50,000 products take 1.5 MB.
+// maxAnswer is the longest response body that is read, in bytes. A seller's user
+// lists every product: 50,000 products take 1.5 MB.
 const maxAnswer = 2 << 20
 
 // request is one request to Gumroad.
 type request struct {
+	*Provider
 	doing   string
 	url     string
-	form    url.Values // what to post; nil for a GET
-	bearer  string     // the access token of a GET
-	secrets []string   // what no error may contain
-	client  *http.Client
-	stall   *stall
+	form    string   // what to post; "" for a GET
+	bearer  string   // the access token of a GET
+	secrets []string // what no error may contain
 }
 
-// send makes the request. It returns the JSON object that Gumroad answered, which is
-// nil if the answer is empty, and the answer itself. If the status is not 200, or
-// the object has an error or a success that is false, send returns an *Error.
-func (r *request) send(ctx context.Context) (map[string]any, []byte, error) {
-	client := goth.HTTPClientWithFallBack(r.client)
+// post posts form, which is a list of names and values, and the client's credentials
+// to the token endpoint, or to the revocation endpoint beside it.
+func (p *Provider) post(ctx context.Context, doing string, form []string, secrets ...string) (*request, map[string]any, error) {
+	if err := p.check(doing); err != nil {
+		return nil, nil, err
+	}
+	if strings.TrimSpace(p.ClientKey) == "" {
+		// Doorkeeper would say that a valid refresh token is invalid.
+		return nil, nil, errors.New("gumroad: " + doing + ": the provider has no client key; check how it is set up")
+	}
+	form = append(form, "client_id", p.ClientKey, "client_secret", p.Secret)
+	r := &request{Provider: p, doing: doing, url: p.TokenURL, form: encode(form), secrets: append(secrets, p.Secret)}
+	if doing == revoking {
+		if endpoint, err := url.Parse(r.url); err == nil { // send refuses what is not a URL
+			r.url = endpoint.ResolveReference(&url.URL{Path: "revoke"}).String()
+		}
+	}
+	answer, err := r.send(ctx)
+	return r, answer, err
+}
+
+// encode returns a form with these names and values. It leaves out empty values.
+func encode(pairs []string) string {
+	var form strings.Builder
+	form.Grow(512)
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			form.WriteString("&")
+			form.WriteString(pairs[i])
+			form.WriteString("=")
+			form.WriteString(url.QueryEscape(pairs[i+1]))
+		}
+	}
+	return form.String()[1:]
+}
+
+// send makes the request and returns the JSON object in the response. An empty body
+// is an object without fields. It returns an *Error if the status is not 200, or if
+// the object has an error or no success.
+func (r *request) send(ctx context.Context) (map[string]any, error) {
+	if ctx.Err() != nil {
+		return nil, r.fail(ctx.Err())
+	}
+	client := goth.HTTPClientWithFallBack(r.HTTPClient)
 	limit := RequestTimeout
 	if client.Timeout > 0 {
 		limit = min(limit, client.Timeout)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	transport := client.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
+	method, op, content := http.MethodGet, "Get", io.Reader(nil)
+	if r.form != "" {
+		method, op, content = http.MethodPost, "Post", strings.NewReader(r.form)
 	}
-	resp, body, err := r.exchange(ctx, transport)
-	if err != nil && (ctx.Err() != nil || isTimeout(err)) {
-		r.stall.timedOut(transport)
-	}
-	if resp == nil {
-		return nil, nil, r.fail(err)
-	}
-	if resp.Request != nil && resp.Request.Response != nil {
-		err := errors.New("the Transport of HTTPClient followed a redirect")
-		return nil, nil, fail(r.doing, err, "check that its redirects are switched off", r.url, r.secrets)
-	}
-	object, malformed := decode(body)
-	err = cmp.Or(err, malformed)
-	if resp.StatusCode != http.StatusOK || object["error"] != nil || object["success"] == false {
-		return nil, nil, r.refused(resp, object, body, err)
-	}
+	req, err := http.NewRequestWithContext(limited, method, r.url, content)
 	if err != nil {
-		return nil, nil, r.fail(err)
+		return nil, r.fail(errors.New("the endpoint is not a URL")) // err quotes its password
 	}
-	return object, body, nil
-}
-
-// isTimeout reports whether a time-out is in the chain of err. The method Timeout of
-// a *url.Error sees only the error that it wraps directly.
-func isTimeout(err error) bool {
-	var timeout net.Error
-	for errors.As(err, &timeout) {
-		if timeout.Timeout() {
-			return true
-		}
-		err = errors.Unwrap(timeout)
-	}
-	return false
-}
-
-// exchange sends the request once and reads the answer. It does not use an
-// http.Client, which follows redirects and keeps cookies: a redirect could send the
-// secret or a token to another address, and a cookie could be another user's.
-func (r *request) exchange(ctx context.Context, transport http.RoundTripper) (*http.Response, []byte, error) {
-	method, content := http.MethodGet, io.Reader(nil)
-	if r.form != nil {
-		// net/http can read a strings.Reader again.
-		method, content = http.MethodPost, strings.NewReader(r.form.Encode())
-	}
-	req, err := http.NewRequestWithContext(ctx, method, r.url, content)
-	if err != nil {
-		return nil, nil, err
-	}
-	// A cache could answer with another user.
-	req.Header.Set("Cache-Control", "no-store")
-	if r.form != nil {
+	if r.form == "" {
+		req.Header.Set("Authorization", "Bearer "+r.bearer)
+		req.Header.Set("Cache-Control", "no-store") // a cache could answer with another user
+	} else {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		// This lets net/http send the request again if the connection was closed
 		// while it was idle. The header itself is not sent. If Gumroad did use the
 		// code or token the first time, it answers invalid_grant, which is no worse.
 		req.Header["Idempotency-Key"] = nil
-	} else {
-		req.Header.Set("Authorization", "Bearer "+r.bearer)
+		if user := req.URL.User; user != nil {
+			password, _ := user.Password()
+			req.SetBasicAuth(user.Username(), password)
+		}
 	}
-	if scheme := req.URL.Scheme; scheme == "http" || scheme == "https" {
-		transport, req.Close = r.stall.transport(transport)
-	}
+	// net/http would use an HTTP/2 connection that was lost without notice for a
+	// quarter of an hour. Close makes this request the last one on its connection.
+	_, req.Close = r.failed.LoadAndDelete(req.URL.Host)
 
-	resp, err := transport.RoundTrip(req)
+	// An http.Client would follow redirects, which could send the secret or a token
+	// elsewhere, and keep cookies, which could be another user's.
+	resp, err := cmp.Or(client.Transport, http.DefaultTransport).RoundTrip(req)
 	if err == nil && (resp == nil || resp.Body == nil || resp.StatusCode == 0) {
 		err = errors.New("the Transport of HTTPClient returned no answer")
 	}
+	var body []byte
+	if err == nil {
+		defer resp.Body.Close()
+		// Error pages are read too, so that the connection can be used again.
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	}
 	if err != nil {
-		// An http.Client would wrap the error in the same way.
-		return nil, nil, &url.Error{Op: method[:1] + strings.ToLower(method[1:]), URL: req.URL.Redacted(), Err: err}
-	}
-	defer resp.Body.Close()
-	// Error pages are read too, so that the connection can be used again.
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(body) > maxAnswer {
-		err = errTooLong
-	}
-	return resp, body, err
-}
-
-var errTooLong = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
-
-// errNotJSON stands for the errors of encoding/json, which quote from the answer.
-var errNotJSON = errors.New("the answer is not one JSON object")
-
-// decode reads one JSON object and nothing after it, or nothing at all.
-func decode(body []byte) (map[string]any, error) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, nil
-	}
-	var value any
-	err := json.Unmarshal(body, &value)
-	if _, ok := err.(*json.UnmarshalTypeError); ok {
-		// A number is too large for a float64. It is nil in value.
-		err = nil
-	}
-	if object, ok := value.(map[string]any); ok && err == nil {
-		return object, nil
-	}
-	return nil, errNotJSON
-}
-
-// exact returns the field at path in a JSON object, without decoding it. A float64
-// would not keep all digits of a number.
-func exact(body []byte, path ...string) []byte {
-	for _, field := range path {
-		var object map[string]json.RawMessage
-		_ = json.Unmarshal(body, &object)
-		body = object[field]
-	}
-	return body
-}
-
-// parameter matches the name of a scheme, or a parameter of it, in the header
-// WWW-Authenticate.
-var parameter = regexp.MustCompile(`([\w-]+)(\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?`)
-
-// challenge returns the parameters that the header WWW-Authenticate has for the
-// scheme Bearer (RFC 6750), or nil if it does not have this scheme.
-func challenge(header string) map[string]string {
-	var bearer map[string]string
-	isBearer := false
-	for _, found := range parameter.FindAllStringSubmatch(header, -1) {
-		name, isParameter, value := found[1], found[2] != "", cmp.Or(found[3], found[4])
-		if !isParameter {
-			isBearer = strings.EqualFold(name, "Bearer")
+		if ctx.Err() != context.Canceled { // which says nothing about the connection
+			r.failed.Store(req.URL.Host, true)
 		}
-		if isBearer && bearer == nil {
-			bearer = map[string]string{}
-		}
-		if isBearer && isParameter {
-			bearer[strings.ToLower(name)] = strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(value)
-		}
+		return nil, r.fail(&url.Error{Op: op, URL: req.URL.Redacted(), Err: err})
 	}
-	return bearer
-}
 
-// refused returns the error for an answer that is not a success. err is the reason
-// why the body is not a whole JSON object.
-func (r *request) refused(resp *http.Response, object map[string]any, body []byte, err error) *Error {
-	header := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
-	bearer := challenge(header)
-	code := cmp.Or(firstText(object, "error"), bearer["error"])
-	description := cmp.Or(firstText(object, "error_description", "message"), bearer["error_description"])
-	kind := otherBody
+	object := decode(body)
 	switch {
-	case bearer != nil && resp.StatusCode == http.StatusUnauthorized:
-		// Only Gumroad knows about its tokens, so nothing in front of it answered.
-		kind = emptyBody
-	case object != nil:
-		kind = objectBody
-	case err == nil && (header == "" || bearer != nil):
-		kind = emptyBody
+	case resp.Request != nil && resp.Request.Response != nil:
+		return nil, r.fail(errRedirected)
+	case resp.StatusCode != http.StatusOK:
+		return nil, r.refused(resp, object)
+	case len(body) > maxAnswer:
+		return nil, r.fail(fmt.Errorf("the answer has more than %d bytes", maxAnswer))
+	case object == nil:
+		return nil, r.fail(errors.New("the answer is not one JSON object")) // encoding/json's error would quote it
+	case object["error"] != nil, object["success"] == false, r.form == "" && object["success"] != true:
+		return nil, r.refused(resp, object)
 	}
-	e := newError(r.doing, resp.StatusCode, code, description, kind, r.secrets)
-	if r.form != nil && strings.TrimSpace(r.form.Get("client_id")) == "" {
-		// Without a client key, Doorkeeper says that a valid refresh token is invalid.
-		e = &Error{StatusCode: e.StatusCode, doing: e.doing, advice: e.advice}
-		if e.advice != wait {
-			e.advice = noKey
+	return object, nil
+}
+
+var errRedirected = errors.New("the Transport of HTTPClient followed a redirect")
+
+// decode returns the one JSON object in body, or nil. Each number is a json.Number,
+// because a float64 does not hold all of them.
+func decode(body []byte) map[string]any {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return map[string]any{}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var value any // decoding into a map takes longer
+	if decoder.Decode(&value) != nil || len(bytes.TrimSpace(body[decoder.InputOffset():])) > 0 {
+		return nil
+	}
+	object, _ := value.(map[string]any)
+	return object
+}
+
+// plain returns value with a float64 for each json.Number, as encoding/json decodes
+// it by default. A number that no float64 holds becomes nil.
+func plain(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		if number, err := v.Float64(); err == nil {
+			return number
 		}
-		return e
+		return nil
+	case map[string]any:
+		for name, field := range v {
+			v[name] = plain(field)
+		}
+	case []any:
+		for i, element := range v {
+			v[i] = plain(element)
+		}
 	}
-	if object == nil && err != nil && err != errNotJSON && err != errTooLong {
-		e.advice, e.cause = wait, r.fail(err)
-	} else if r.form.Has("grant_type") {
-		e.cause = r.retrieveError(resp, body, e)
+	return value
+}
+
+// challenge matches the header WWW-Authenticate that Gumroad sends with a 401.
+var challenge = regexp.MustCompile(`^Bearer (?:.*, )?error="([^"]*)"(?:, error_description="([^"]*)")?`)
+
+// refused returns the error for a response that is not a success.
+func (r *request) refused(resp *http.Response, object map[string]any) *Error {
+	header := resp.Header.Get("WWW-Authenticate")
+	// Gumroad refuses an access token with an empty body or a message, and everything
+	// else with an object.
+	fromGumroad := object != nil
+	if r.form == "" {
+		fromGumroad = object != nil && len(object) == 0 && header == "" || object["success"] == false
+	}
+	var code, description string
+	if found := challenge.FindStringSubmatch(header[:min(len(header), 1024)]); found != nil {
+		code, description, fromGumroad = found[1], found[2], true
+	}
+	code = cmp.Or(firstText(object, "error"), code)
+	description = cmp.Or(firstText(object, "error_description", "message"), description)
+	e := newError(r.doing, resp.StatusCode, code, description, fromGumroad, r.secrets)
+	if r.doing == exchanging || r.doing == refreshing {
+		// Nothing else of the response: its request has the secret.
+		retry := http.Header{}
+		if after := resp.Header.Get("Retry-After"); after != "" {
+			retry.Set("Retry-After", brief(hide(after, longWord, "", r.secrets)))
+		}
+		e.cause = &oauth2.RetrieveError{
+			Response: &http.Response{
+				Status:     strings.TrimSpace(fmt.Sprint(e.StatusCode, " ", http.StatusText(e.StatusCode))),
+				StatusCode: e.StatusCode,
+				Header:     retry,
+				Body:       http.NoBody,
+			},
+			ErrorCode:        e.Code,
+			ErrorDescription: e.Description,
+		}
 	}
 	return e
 }
 
-// retrieveError returns the error of x/oauth2 for an answer of the token endpoint.
-// It has nothing else from the answer: the request has the secret, and other headers
-// may.
-func (r *request) retrieveError(resp *http.Response, body []byte, e *Error) error {
-	header := http.Header{}
-	if after := resp.Header.Get("Retry-After"); after != "" {
-		header.Set("Retry-After", redact(after, "", r.secrets))
-	}
-	return &oauth2.RetrieveError{
-		Response: &http.Response{
-			Status:     redact(resp.Status, "", r.secrets),
-			StatusCode: e.StatusCode,
-			Header:     header,
-			Body:       http.NoBody,
-		},
-		Body:             []byte(redact(string(body), "", r.secrets)),
-		ErrorCode:        e.Code,
-		ErrorDescription: e.Description,
-	}
-}
-
-// fail returns the error for a request that got no usable answer.
-func (r *request) fail(err error) error { return fail(r.doing, err, "", r.url, r.secrets) }
-
 // firstText returns the first of the fields that is a string and not blank. It
-// drops each NUL, since PostgreSQL cannot store one.
+// drops each NUL, because PostgreSQL cannot store one.
 func firstText(object map[string]any, fields ...string) string {
 	for _, field := range fields {
 		text, _ := object[field].(string)

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"reflect"
 	"strings"
 	"time"
 
@@ -59,39 +57,22 @@ func (s *Session) GetAuthURL() (string, error) {
 // older than 10 minutes, or belongs to another login. If there is no answer within
 // [RequestTimeout], or none that Authorize can read, the error is of another type.
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
-	var p *Provider
-	// A type that embeds *Provider has its methods.
-	if found, ok := provider.(interface{ gumroad() *Provider }); ok && !isNil(provider) {
-		p = found.gumroad()
-	}
+	p := find(provider)
 	if p == nil {
-		return "", fmt.Errorf("gumroad: %s: the provider is %s, want a *gumroad.Provider that is not nil", completing, typeOf(provider))
+		return "", errors.New("gumroad: " + completing + ": the provider is " + brief(fmt.Sprintf("%T", provider)) + ", want a *gumroad.Provider that is not nil")
 	}
-	if err := p.check(completing); err != nil {
-		return "", err
-	}
-	if s == nil {
-		return "", errors.New("gumroad: " + completing + ": the session is nil")
-	}
-	if params == nil {
-		return "", errors.New("gumroad: " + completing + ": the callback is nil")
+	if s == nil || params == nil {
+		return "", errors.New("gumroad: " + completing + ": the session or the callback is nil")
 	}
 	code := params.Get("code")
 	if refusal := params.Get("error"); refusal != "" {
-		return "", newError(completing, 0, refusal, params.Get("error_description"), "", []string{p.Secret, code, s.CodeVerifier})
+		return "", newError(completing, 0, refusal, params.Get("error_description"), true, []string{p.Secret, code, s.CodeVerifier})
 	}
 	if code == "" {
 		return "", errors.New("gumroad: " + completing + ": the callback has no authorization code; let the user start again")
 	}
-
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}}
-	if p.CallbackURL != "" {
-		form.Set("redirect_uri", p.CallbackURL)
-	}
-	if s.CodeVerifier != "" {
-		form.Set("code_verifier", s.CodeVerifier)
-	}
-	token, _, err := p.token(exchanging, form, p.Secret, code, s.CodeVerifier)
+	form := []string{"grant_type", "authorization_code", "code", code, "redirect_uri", p.CallbackURL, "code_verifier", s.CodeVerifier}
+	token, _, err := p.token(exchanging, form, code, s.CodeVerifier)
 	if err != nil {
 		return "", err
 	}
@@ -102,13 +83,14 @@ func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string,
 	return s.AccessToken, nil
 }
 
-func isNil(value any) bool {
-	v := reflect.ValueOf(value)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+// find returns the Provider that provider is or embeds, or nil.
+func find(provider goth.Provider) (p *Provider) {
+	defer func() { _ = recover() }() // a nil pointer to a type that embeds one panics
+	if found, ok := provider.(interface{ self() *Provider }); ok {
+		p = found.self()
+	}
+	return p
 }
-
-// typeOf returns the name of value's type, or "nil".
-func typeOf(value any) string { return strings.TrimSpace(noMarkup.Replace(fmt.Sprintf("%T", value))) }
 
 // Marshal returns the session as a JSON object, for [Provider.UnmarshalSession].
 // The object contains the tokens. Store it where only the application can read it,
@@ -116,8 +98,7 @@ func typeOf(value any) string { return strings.TrimSpace(noMarkup.Replace(fmt.Sp
 func (s *Session) Marshal() string {
 	var data strings.Builder
 	encoder := json.NewEncoder(&data)
-	// With escaping, each & in AuthURL would become \u0026.
-	encoder.SetEscapeHTML(false)
+	encoder.SetEscapeHTML(false) // otherwise each & in AuthURL would become \u0026
 	_ = encoder.Encode(s)
 	return strings.TrimSuffix(data.String(), "\n")
 }
@@ -128,16 +109,10 @@ func (s *Session) String() string { return s.Marshal() }
 // UnmarshalSession reads a session that [Session.Marshal] wrote. It returns an
 // error for anything but one JSON object with the types of Session's fields.
 func (p *Provider) UnmarshalSession(data string) (goth.Session, error) {
-	const reading = "reading the stored session"
-	if err := p.check(reading); err != nil {
-		return nil, err
-	}
-	s := &Session{}
-	err := json.Unmarshal([]byte(data), s)
-	// encoding/json accepts null.
-	if err != nil || !strings.HasPrefix(strings.TrimSpace(data), "{") {
-		// The cause is left out, since it would quote from the session.
-		return nil, errors.New("gumroad: " + reading + ": it is not the JSON object that Session.Marshal writes; let the user start again")
+	var s *Session
+	if json.Unmarshal([]byte(data), &s) != nil || s == nil { // nil for null
+		// The cause is left out, because it would quote the session.
+		return nil, errors.New("gumroad: reading the stored session: it is not the JSON object that Session.Marshal writes; let the user start again")
 	}
 	return s, nil
 }

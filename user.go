@@ -2,9 +2,8 @@ package gumroad
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/markbates/goth"
@@ -39,36 +38,25 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
 	}
-	var s *Session
-	// A type that embeds *Session has its methods.
-	if found, ok := session.(interface{ gumroad() *Session }); ok && !isNil(session) {
-		s = found.gumroad()
-	}
-	if s == nil {
-		return goth.User{}, fmt.Errorf("gumroad: %s: the session is %s, want a *gumroad.Session that is not nil", fetching, typeOf(session))
-	}
-	if s.AccessToken == "" {
-		return goth.User{}, errors.New("gumroad: " + fetching + ": the session has no access token; call Authorize first")
+	s, ok := session.(*Session)
+	if !ok || s == nil || s.AccessToken == "" {
+		return goth.User{}, errors.New("gumroad: " + fetching + ": this is not a *gumroad.Session with an access token; call Authorize first")
 	}
 	if strings.ContainsFunc(s.AccessToken, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return goth.User{}, errors.New("gumroad: " + fetching + ": the access token has a character that cannot be in a header (the user must log in again)")
 	}
-	r := &request{doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, client: p.HTTPClient, stall: p.stall,
-		secrets: []string{p.Secret, s.AccessToken, s.RefreshToken}}
-	answer, body, err := r.send(context.Background())
+	r := &request{Provider: p, doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, secrets: []string{p.Secret, s.AccessToken, s.RefreshToken}}
+	answer, err := r.send(context.Background())
 	if err != nil {
 		return goth.User{}, err
 	}
-	if answer["success"] != true {
-		return goth.User{}, &Error{StatusCode: http.StatusOK, doing: fetching, advice: "try again later: the answer does not say success"}
-	}
 	fields, _ := answer["user"].(map[string]any)
-	id, err := identity(fields, body)
+	id, err := identity(fields)
 	if err != nil {
-		return goth.User{}, fail(fetching, err, "check for a newer version of this package, or try again later", "", nil)
+		return goth.User{}, r.fail(err)
 	}
 	user := goth.User{
-		RawData:      answer,
+		RawData:      plain(answer).(map[string]any),
 		Provider:     p.name,
 		UserID:       id,
 		Name:         firstText(fields, "name"),
@@ -76,8 +64,8 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 		Email:        firstText(fields, "email"),
 		Description:  firstText(fields, "bio"),
 		AvatarURL:    firstText(fields, "profile_picture_url", "profile_url"),
-		AccessToken:  s.AccessToken,
-		RefreshToken: s.RefreshToken,
+		AccessToken:  strings.Clone(s.AccessToken), // the caller's
+		RefreshToken: strings.Clone(s.RefreshToken),
 		ExpiresAt:    s.ExpiresAt,
 	}
 	// If the user has neither a name nor a username, display_name is the id.
@@ -88,13 +76,9 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	return user, nil
 }
 
-// gumroad returns s. FetchUser calls it to find the Session in a type that embeds
-// one.
-func (s *Session) gumroad() *Session { return s }
-
 // identity returns the id of the user, or an error if there is none or it cannot be
 // read.
-func identity(fields map[string]any, body []byte) (string, error) {
+func identity(fields map[string]any) (string, error) {
 	for _, field := range []string{"id", "user_id"} {
 		switch id := fields[field].(type) {
 		case string:
@@ -105,16 +89,13 @@ func identity(fields map[string]any, body []byte) (string, error) {
 			if !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 				return id, nil
 			}
-		case float64:
+		case json.Number:
 			// With 1e3 and 1.0 as well, one user could have two identities.
-			if number := string(exact(body, "user", field)); strings.Trim(number, digits) == "" {
-				return number, nil
+			if strings.Trim(id.String(), digits) == "" {
+				return id.String(), nil
 			}
 		case nil:
-			// A number that is too large for a float64 is nil too.
-			if text := string(exact(body, "user", field)); text == "" || text == "null" {
-				continue
-			}
+			continue
 		}
 		// With the other field, the same user would get a second account.
 		return "", errors.New("the user's " + field + " cannot be read")
