@@ -169,15 +169,16 @@ func (r *request) fail(err error) error {
 	if endpoint, err := url.Parse(r.url); err == nil {
 		host = endpoint.Hostname()
 	}
+	hide := func(text string) string { return hide(text, longToken, host, r.secrets) }
+	said := err.Error()
 	advice := "check the connection and the provider's endpoints, or try again later"
 	if err == errRedirected {
 		advice = "check that its redirects are switched off"
-	} else if strings.Contains(err.Error(), "x509: ") {
+	} else if strings.Contains(said, "x509: ") {
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
-	clean := func(err error) string { return hide(err.Error(), longToken, host, r.secrets) }
-	text := "gumroad: " + r.doing + ": no usable answer from Gumroad: " + brief(clean(err)) + " (" + advice + ")"
-	for err != nil && clean(err) != err.Error() {
+	text := "gumroad: " + r.doing + ": no usable answer from Gumroad: " + brief(hide(said)) + " (" + advice + ")"
+	for err != nil && hide(err.Error()) != err.Error() {
 		err = errors.Unwrap(err)
 	}
 	return &failure{text, err}

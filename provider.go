@@ -1,17 +1,17 @@
 // Package gumroad is a provider for goth. It lets the users of a Go web application
 // log in with Gumroad.
 //
-// A login takes three steps. The package gothic does them for an application:
+// A login takes three steps, which the package gothic does for an application:
 //
-//  1. [Provider.BeginAuth] returns a [Session] with the address at Gumroad to
-//     send the user to. The application keeps the session.
-//  2. Gumroad sends the user back to the callback URL. [Session.Authorize]
+//  1. [Provider.BeginAuth] returns a [Session] with the URL at Gumroad to send the
+//     user to. The application keeps the session.
+//  2. Gumroad sends the user back to the callback URL, and [Session.Authorize]
 //     exchanges the authorization code for an access token.
 //  3. [Provider.FetchUser] asks Gumroad who the user is.
 //
 // Errors begin with "gumroad: ". If Gumroad refused something, the error is an
-// [*Error]. Most applications test for [ErrAccessDenied] and [ErrUnauthorized]. No
-// error contains a token, a code, a verifier or a secret.
+// [*Error]. Most applications test for [ErrAccessDenied] and [ErrUnauthorized]. An
+// error quotes no response body, and hides what may be a token or a secret.
 package gumroad
 
 import (
@@ -36,8 +36,8 @@ const (
 )
 
 // RequestTimeout is the longest time that one request to Gumroad may take, from
-// dialling to the last byte of the answer. If the Timeout of HTTPClient is shorter,
-// it applies instead. A login makes two requests.
+// dialling to the last byte of the response, unless the Timeout of HTTPClient is
+// shorter. A login makes two requests.
 const RequestTimeout = 20 * time.Second
 
 // The scopes that Gumroad documents at https://gumroad.com/api. ScopeEditProfile and
@@ -65,22 +65,21 @@ type Provider struct {
 	ClientKey string
 	Secret    string
 
-	// CallbackURL is where Gumroad sends the user back to. It must have a scheme
-	// and a host, no fragment, and only ASCII characters. It must be exactly one of
-	// the application's registered redirect URIs. Otherwise Gumroad shows the user
-	// an error page and does not send the user back.
+	// CallbackURL is where Gumroad sends the user back to. It must be exactly one of
+	// the application's registered redirect URIs, with a scheme, a host, no fragment
+	// and only ASCII characters. Otherwise Gumroad shows the user an error page.
 	CallbackURL string
 
-	// HTTPClient makes the requests to Gumroad. If it is nil,
-	// [http.DefaultClient] makes them. Only the Transport and the Timeout of the
-	// client are used, not its Jar or its CheckRedirect. A redirect is an error,
-	// because it could send the secret or a token elsewhere. A Transport that follows
-	// redirects by itself has sent them before the provider can refuse the answer.
+	// HTTPClient makes the requests to Gumroad. If it is nil, [http.DefaultClient]
+	// does. Only its Transport and its Timeout are used, not its Jar or its
+	// CheckRedirect. A redirect is an error, because it could send the secret or a
+	// token elsewhere. A Transport that follows redirects by itself has sent them
+	// before the provider refuses the response.
 	//
-	// After a request that got no answer, the next request to the same host is the
-	// last one on its connection. An HTTP/2 connection that was lost without notice
-	// therefore fails at most two requests in a row. To find it earlier, set
-	// SendPingTimeout in the HTTP2 field ([http.HTTP2Config]) of an [http.Transport].
+	// After a request without a response, the next request to that host is the last
+	// one on its connection, so a connection that was lost without notice fails at
+	// most two requests in a row. To find it earlier, set SendPingTimeout in the
+	// [http.HTTP2Config] of an [http.Transport].
 	HTTPClient *http.Client
 
 	// AuthURL, TokenURL and ProfileURL are Gumroad's endpoints for the
@@ -96,15 +95,16 @@ type Provider struct {
 
 // New returns a provider for the application that is registered at Gumroad with
 // this key, secret and callback URL. The provider asks the user for the given
-// scopes. If no scope is given, or only blank ones, it asks for [ScopeViewProfile],
-// since Gumroad refuses a login without a scope.
+// scopes. If there are none, it asks for [ScopeViewProfile], because Gumroad refuses
+// a login without a scope.
 func New(clientKey, secret, callbackURL string, scopes ...string) *Provider {
 	return NewCustomisedURL(clientKey, secret, callbackURL, defaultAuthURL, defaultTokenURL, defaultProfileURL, scopes...)
 }
 
 // NewCustomisedURL is like [New], with endpoints other than Gumroad's own, such as
-// those of a test server. The revocation endpoint is tokenURL with its last path segment
-// replaced by "revoke".
+// those of a test server. The revocation endpoint is tokenURL with its last path
+// segment replaced by "revoke". If tokenURL has a user and a password, they are sent
+// with Basic authentication.
 func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profileURL string, scopes ...string) *Provider {
 	p := &Provider{
 		ClientKey:   clientKey,
@@ -136,9 +136,8 @@ func (p *Provider) SetName(name string) { p.name = name }
 // Debug is a no-op required by [goth.Provider].
 func (p *Provider) Debug(bool) {}
 
-// Client returns HTTPClient. If HTTPClient is nil, Client returns
-// [http.DefaultClient]. If that has no Timeout, Client returns a copy of it with
-// [RequestTimeout].
+// Client returns HTTPClient or, if that is nil, [http.DefaultClient]. If that has no
+// Timeout, Client returns a copy of it with [RequestTimeout].
 func (p *Provider) Client() *http.Client {
 	client := goth.HTTPClientWithFallBack(p.HTTPClient)
 	if p.HTTPClient == nil && client.Timeout == 0 {
@@ -149,11 +148,11 @@ func (p *Provider) Client() *http.Client {
 	return client
 }
 
-// BeginAuth returns a [*Session] with the address at Gumroad to send the user to.
-// The address contains state. The session has a new code verifier (RFC 7636), so an
-// authorization code is valid only for this session. Keep the session until the
-// callback, and call [Session.Authorize] on it. BeginAuth makes no request. It
-// returns an error if the provider has no AuthURL.
+// BeginAuth returns a [*Session] with the URL at Gumroad to send the user to. The URL
+// contains state. The session has a new code verifier (RFC 7636), so an authorization
+// code is valid only for this session. Keep the session until the callback, and call
+// [Session.Authorize] on it. BeginAuth makes no request. It returns an error if the
+// provider has no AuthURL.
 func (p *Provider) BeginAuth(state string) (goth.Session, error) {
 	if err := p.check(beginning); err != nil {
 		return nil, err
@@ -183,15 +182,14 @@ func (p *Provider) RefreshTokenAvailable() bool { return true }
 // fails.
 //
 // The token is what x/oauth2 would return. Extra returns the other fields of the
-// answer, such as "scope" and "created_at". Expiry and ExpiresIn (in seconds) are
-// zero unless Gumroad ever returns a lifetime. If the answer has no refresh token,
+// response, such as "scope" and "created_at". Expiry and ExpiresIn (in seconds) are
+// zero unless Gumroad ever returns a lifetime. If the response has no refresh token,
 // RefreshToken is the old one.
 //
 // If the refresh token was used or revoked, the error is an [*Error] with the code
-// "invalid_grant", which unwraps to an [*oauth2.RetrieveError]. Find both with
-// [errors.As], not with a type assertion. If there is no answer within
-// [RequestTimeout], or none that RefreshToken can read, the error is of another type.
-// Gumroad may then have revoked the old pair.
+// "invalid_grant", which unwraps to an [*oauth2.RetrieveError]. If there is no
+// response within [RequestTimeout], or none that can be read, the error is of another
+// type, and Gumroad may have revoked the old pair.
 func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	if refreshToken == "" {
 		return nil, errors.New("gumroad: " + refreshing + ": there is no refresh token; the user must log in again")
@@ -207,14 +205,13 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	return token.WithExtra(plain(answer)), nil
 }
 
-// RevokeToken revokes a token at Gumroad (RFC 7009). The token is an access token or
-// a refresh token. Gumroad revokes both tokens of the pair. Call RevokeToken when a
-// user disconnects Gumroad or closes the account, since Gumroad's tokens do not
-// expire.
+// RevokeToken revokes an access token or a refresh token at Gumroad (RFC 7009), which
+// revokes both tokens of the pair. Call it when a user disconnects Gumroad or closes
+// the account, because Gumroad's tokens do not expire.
 //
 // If Gumroad does not know the token, RevokeToken returns nil. If the client key or
 // the secret is wrong, the error is an [*Error] with the code "unauthorized_client".
-// If ctx ends first, or there is no answer within [RequestTimeout], the error is of
+// If ctx ends first, or there is no response within [RequestTimeout], the error is of
 // another type.
 func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	if ctx == nil {
@@ -229,7 +226,7 @@ func (p *Provider) RevokeToken(ctx context.Context, token string) error {
 	return err
 }
 
-// token asks the token endpoint for a token. It also returns the whole answer.
+// token asks the token endpoint for a token. It also returns the whole response.
 func (p *Provider) token(doing string, form []string, secrets ...string) (oauth2.Token, map[string]any, error) {
 	r, answer, err := p.post(context.Background(), doing, form, secrets...)
 	if err != nil {
@@ -248,8 +245,8 @@ func (p *Provider) token(doing string, form []string, secrets ...string) (oauth2
 	return token, answer, nil
 }
 
-// seconds returns a lifetime, which can be a number or, as x/oauth2 allows, a string
-// that is one. It returns at most 68 years, and 0 for anything else, because a good
+// seconds returns a lifetime that is a number or, as x/oauth2 allows, a string that
+// is one. It returns at most 68 years. It returns 0 for anything else, because a good
 // pair of tokens must not be lost for it.
 func seconds(lifetime any) int64 {
 	if lifetime == nil {

@@ -187,9 +187,9 @@ var challenge = regexp.MustCompile(`^Bearer (?:.*, )?error="([^"]*)"(?:, error_d
 // refused returns the error for a response that is not a success.
 func (r *request) refused(resp *http.Response, object map[string]any) *Error {
 	header := resp.Header.Get("WWW-Authenticate")
-	// Gumroad refuses an access token with an empty body or a message, and everything
-	// else with an object.
-	fromGumroad := object != nil
+	// Gumroad refuses an access token with an empty body, a challenge or a message, and
+	// everything else with an object.
+	fromGumroad := len(object) > 0
 	if r.form == "" {
 		fromGumroad = object != nil && len(object) == 0 && header == "" || object["success"] == false
 	}

@@ -14,20 +14,20 @@ import (
 // is small enough for the cookie that gothic keeps it in. A printed Session shows
 // the tokens and the code verifier.
 type Session struct {
-	// AuthURL is the address at Gumroad to send the user to.
+	// AuthURL is the URL at Gumroad to send the user to.
 	AuthURL string
 
 	// AccessToken and RefreshToken are empty before the exchange.
 	AccessToken  string
 	RefreshToken string
 
-	// ExpiresAt is zero, since Gumroad's access tokens do not expire. If Gumroad
-	// ever returns a lifetime, ExpiresAt is the end of it.
+	// ExpiresAt is zero unless Gumroad ever returns a lifetime, because its access
+	// tokens do not expire.
 	ExpiresAt time.Time
 
-	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth sets it, and
-	// Authorize clears it. Authorize does not send an empty one: Gumroad refuses
-	// a code verifier if the login began without a challenge.
+	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth sets it, and Authorize
+	// clears it. Authorize does not send an empty one, because Gumroad refuses a code
+	// verifier if the login began without a challenge.
 	CodeVerifier string `json:",omitempty"`
 }
 
@@ -39,23 +39,21 @@ func (s *Session) GetAuthURL() (string, error) {
 	return s.AuthURL, nil
 }
 
-// Authorize completes a login from the parameters of the callback. It exchanges
-// the authorization code for tokens, stores them in the session, clears the code
-// verifier, and returns the access token. If it fails, the session does not change.
-// Authorize makes one request. It makes none if the callback has an error or has no
-// code.
+// Authorize completes a login from the parameters of the callback. It exchanges the
+// authorization code for tokens, stores them in the session, clears the code verifier,
+// and returns the access token. If it fails, the session does not change. Authorize
+// makes one request, or none if the callback has an error or no code.
 //
-// Call Authorize on the session that [Provider.BeginAuth] returned for this login,
-// or on a stored copy of it. With any other session Gumroad refuses the exchange,
-// because the code verifier is not the right one.
-//
-// The provider must be a [*Provider], or a value of a type that embeds one.
+// Call Authorize on the session that [Provider.BeginAuth] returned for this login, or
+// on a stored copy of it. With any other session Gumroad refuses the exchange, because
+// the code verifier is not the right one. The provider must be a [*Provider], or a
+// value of a type that embeds one.
 //
 // If the callback says that the user denied access, the error is an [*Error] that
-// wraps [ErrAccessDenied]. If Gumroad refuses the exchange, it is an [*Error] with
-// a code, such as "invalid_grant" for an authorization code that was used, is
-// older than 10 minutes, or belongs to another login. If there is no answer within
-// [RequestTimeout], or none that Authorize can read, the error is of another type.
+// wraps [ErrAccessDenied]. If Gumroad refuses the exchange, it is an [*Error] with a
+// code, such as "invalid_grant" for an authorization code that was used, is older than
+// 10 minutes, or belongs to another login. If there is no response within
+// [RequestTimeout], or none that can be read, the error is of another type.
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
 	p := find(provider)
 	if p == nil {

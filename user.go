@@ -9,31 +9,31 @@ import (
 	"github.com/markbates/goth"
 )
 
-// FetchUser asks Gumroad who the user of this session is. It makes one request, or
-// none if the session has no access token yet. The session must be a [*Session], or
-// a value of a type that embeds one.
+// FetchUser asks Gumroad who the user of this session is. The session must be a
+// [*Session]. FetchUser makes one request, or none if the session has no access token
+// yet.
 //
-// UserID is never empty. If the answer has no user, or no id that can be read,
-// FetchUser returns an error. The other fields can be empty:
+// UserID is never empty: if the response has no id that can be read, FetchUser returns
+// an error. The other fields can be empty.
 //
 //   - UserID is Gumroad's id, the "unique identifier for the user". It is the
 //     user_id ("alternate user ID, not currently used") only if there is no id.
-//   - Name is the name. If the user has none, it is the username.
-//   - NickName is the username at Gumroad, from the address of the user's page. It
-//     does not identify an account: a user can change the username, and another
-//     user can then take it.
+//   - Name is the name or, if the user has none, the username.
+//   - NickName is the username at Gumroad, from the URL of the user's page. If the
+//     user chose none, Gumroad may have made it from the email address. It does not
+//     identify an account, because a user can change it and another can take it.
 //   - Email is the address that the user entered. It may be unconfirmed, and anyone
 //     can enter somebody else's address, so never use it to match accounts.
 //   - Description is the bio.
-//   - AvatarURL is the picture. Gumroad has a default picture for users without one.
-//   - RawData is the whole answer, as encoding/json decodes it. The Twitter handle
-//     is only there.
+//   - AvatarURL is the picture, or Gumroad's default picture.
+//   - RawData is the whole response, as encoding/json decodes it. A number that no
+//     float64 holds is nil. The Twitter handle is only there.
 //
 // If Gumroad no longer accepts the access token, the error is an [*Error] that wraps
 // [ErrUnauthorized]. If Gumroad refuses for another reason, it is another [*Error],
-// such as 403 for a token whose scopes do not grant read access to the user. If
-// there is no answer within [RequestTimeout], or the answer is longer than 2 MiB or
-// is not what Gumroad documents, the error is of another type.
+// such as 403 for a token whose scopes do not grant read access to the user. If there
+// is no response within [RequestTimeout], or it is longer than 2 MiB or is not what
+// Gumroad documents, the error is of another type.
 func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if err := p.check(fetching); err != nil {
 		return goth.User{}, err
@@ -108,18 +108,18 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyz"
 )
 
-// username returns the username in the address of a user's page. It is the
-// subdomain, or, in the older form, the path. If the user has no username, the
-// address has the id instead, and username returns "".
+// username returns the username in the URL of a user's page, which is the subdomain
+// or, in the older form, the path. It returns "" if the user has none, because the URL
+// has the id in its place.
 func username(pageURL string) string {
-	address, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
-	name, isPage := strings.CutSuffix(address, ".gumroad.com")
+	page, isHTTPS := strings.CutPrefix(strings.TrimSuffix(pageURL, "/"), "https://")
+	name, isPage := strings.CutSuffix(page, ".gumroad.com")
 	// Older usernames can have a "_". Gumroad writes it as "-" in the host.
 	name = strings.ReplaceAll(name, "-", "_")
 	if !isPage {
-		name, isPage = strings.CutPrefix(address, "gumroad.com/")
+		name, isPage = strings.CutPrefix(page, "gumroad.com/")
 	}
-	if !isHTTPS || !isPage || strings.Trim(name, letters+digits+"_") != "" || !strings.ContainsAny(name, letters) {
+	if !isHTTPS || !isPage || name == "www" || strings.Trim(name, letters+digits+"_") != "" || !strings.ContainsAny(name, letters) {
 		return ""
 	}
 	return name
