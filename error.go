@@ -172,9 +172,7 @@ func (r *request) fail(err error) error {
 	hide := func(text string) string { return hide(text, longToken, host, r.secrets) }
 	said := err.Error()
 	advice := "check the connection and the provider's endpoints, or try again later"
-	if err == errRedirected {
-		advice = "check that its redirects are switched off"
-	} else if strings.Contains(said, "x509: ") {
+	if strings.Contains(said, "x509: ") {
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
 	text := "gumroad: " + r.doing + ": no usable answer from Gumroad: " + brief(hide(said)) + " (" + advice + ")"

@@ -129,7 +129,7 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 	object := decode(body)
 	switch {
 	case resp.Request != nil && resp.Request.Response != nil:
-		return nil, r.fail(errRedirected)
+		return nil, r.fail(errors.New("the Transport of HTTPClient followed a redirect, which it must leave to the provider"))
 	case resp.StatusCode != http.StatusOK:
 		return nil, r.refused(resp, object)
 	case len(body) > maxAnswer:
@@ -141,8 +141,6 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 	}
 	return object, nil
 }
-
-var errRedirected = errors.New("the Transport of HTTPClient followed a redirect")
 
 // decode returns the one JSON object in body, or nil. Each number is a json.Number,
 // because a float64 does not hold all of them.
