@@ -169,7 +169,7 @@ func (r *request) fail(err error) error {
 	if endpoint, err := url.Parse(r.url); err == nil {
 		host = endpoint.Hostname()
 	}
-	hide := func(text string) string { return hide(text, longToken, host, r.secrets) }
+	hide := func(text string) string { return hide(text, longToken, host, r.secrets[:]) }
 	said := err.Error()
 	advice := "check the connection and the provider's endpoints, or try again later"
 	if strings.Contains(said, "x509: ") {

@@ -90,7 +90,7 @@ type Provider struct {
 
 	name   string
 	scopes []string
-	failed *sync.Map // the hosts whose last request got no answer; nil unless New made the provider
+	turns  *sync.Map // an int for each host, see send; nil unless New made the provider
 }
 
 // New returns a provider for the application that is registered at Gumroad with
@@ -114,7 +114,7 @@ func NewCustomisedURL(clientKey, secret, callbackURL, authURL, tokenURL, profile
 		TokenURL:    tokenURL,
 		ProfileURL:  profileURL,
 		name:        "gumroad",
-		failed:      new(sync.Map),
+		turns:       new(sync.Map),
 	}
 	for _, scope := range scopes {
 		p.scopes = append(p.scopes, strings.Fields(scope)...)
@@ -264,7 +264,7 @@ func (p *Provider) self() *Provider { return p }
 
 // check returns an error unless New made the provider.
 func (p *Provider) check(doing string) error {
-	if p == nil || p.failed == nil {
+	if p == nil || p.turns == nil {
 		return errors.New("gumroad: " + doing + ": the provider was not made by New; check how it is set up")
 	}
 	return nil

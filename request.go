@@ -26,9 +26,9 @@ type request struct {
 	*Provider
 	doing   string
 	url     string
-	form    string   // what to post; "" for a GET
-	bearer  string   // the access token of a GET
-	secrets []string // what no error may contain
+	form    string    // what to post; "" for a GET
+	bearer  string    // the access token of a GET
+	secrets [3]string // what no error may contain
 }
 
 // post posts form, which is a list of names and values, and the client's credentials
@@ -42,7 +42,8 @@ func (p *Provider) post(ctx context.Context, doing string, form []string, secret
 		return nil, nil, errors.New("gumroad: " + doing + ": the provider has no client key; check how it is set up")
 	}
 	form = append(form, "client_id", p.ClientKey, "client_secret", p.Secret)
-	r := &request{Provider: p, doing: doing, url: p.TokenURL, form: encode(form), secrets: append(secrets, p.Secret)}
+	r := &request{Provider: p, doing: doing, url: p.TokenURL, form: encode(form), secrets: [3]string{p.Secret}}
+	copy(r.secrets[1:], secrets)
 	if doing == revoking {
 		if endpoint, err := url.Parse(r.url); err == nil { // send refuses what is not a URL
 			r.url = endpoint.ResolveReference(&url.URL{Path: "revoke"}).String()
@@ -104,8 +105,13 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 		}
 	}
 	// net/http would use an HTTP/2 connection that was lost without notice for a
-	// quarter of an hour. Close makes this request the last one on its connection.
-	_, req.Close = r.failed.LoadAndDelete(req.URL.Host)
+	// quarter of an hour. So the turn of a host becomes odd when a request fails, and
+	// even when the next one, with Close, is the last on its connection. A failure of
+	// an earlier turn says nothing about the new connection.
+	host := req.URL.Host
+	turn, _ := r.turns.LoadOrStore(host, 0)
+	next := turn.(int) + 1
+	req.Close = next%2 == 0 && r.turns.CompareAndSwap(host, turn, next)
 
 	// An http.Client would follow redirects, which could send the secret or a token
 	// elsewhere, and keep cookies, which could be another user's.
@@ -121,7 +127,7 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 	}
 	if err != nil {
 		if ctx.Err() != context.Canceled { // which says nothing about the connection
-			r.failed.Store(req.URL.Host, true)
+			r.turns.CompareAndSwap(host, turn, next)
 		}
 		return nil, r.fail(&url.Error{Op: op, URL: req.URL.Redacted(), Err: err})
 	}
@@ -197,12 +203,12 @@ func (r *request) refused(resp *http.Response, object map[string]any) *Error {
 	}
 	code = cmp.Or(firstText(object, "error"), code)
 	description = cmp.Or(firstText(object, "error_description", "message"), description)
-	e := newError(r.doing, resp.StatusCode, code, description, fromGumroad, r.secrets)
+	e := newError(r.doing, resp.StatusCode, code, description, fromGumroad, r.secrets[:])
 	if r.doing == exchanging || r.doing == refreshing {
 		// Nothing else of the response: its request has the secret.
 		retry := http.Header{}
 		if after := resp.Header.Get("Retry-After"); after != "" {
-			retry.Set("Retry-After", brief(hide(after, longWord, "", r.secrets)))
+			retry.Set("Retry-After", brief(hide(after, longWord, "", r.secrets[:])))
 		}
 		e.cause = &oauth2.RetrieveError{
 			Response: &http.Response{

@@ -45,7 +45,7 @@ func (p *Provider) FetchUser(session goth.Session) (goth.User, error) {
 	if strings.ContainsFunc(s.AccessToken, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return goth.User{}, errors.New("gumroad: " + fetching + ": the access token has a character that cannot be in a header (the user must log in again)")
 	}
-	r := &request{Provider: p, doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, secrets: []string{p.Secret, s.AccessToken, s.RefreshToken}}
+	r := &request{Provider: p, doing: fetching, url: p.ProfileURL, bearer: s.AccessToken, secrets: [3]string{p.Secret, s.AccessToken, s.RefreshToken}}
 	answer, err := r.send(context.Background())
 	if err != nil {
 		return goth.User{}, err
