@@ -4,53 +4,78 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
 )
 
-// Handle adds an endpoint to Gumroad's API. The pattern is one of
-// [http.ServeMux], such as "GET /products/{id}". The endpoint is below /v2 and
-// below /api/v2. The request that the handler gets has its whole path, such as
-// /v2/products/42. Its Form holds the parameters of the query and of the body.
-//
-// As Gumroad does, the server checks the access token before it calls the
-// handler. The token is in the Authorization header or in the parameter
-// access_token. If it is missing, unknown or revoked, the answer is 401. If it
-// has none of the scopes, the answer is 403. The scope account is always enough.
-// If no scopes are given, the endpoint needs no token. [TokenUser] tells the
-// handler whose token it is.
-//
-// Like ServeMux, Handle panics if the pattern is not valid or conflicts with an
-// earlier one. "GET /user" exists already.
-func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) {
-	scopes = slices.Clone(scopes)
-	var allowed func([]string) bool
-	if len(scopes) > 0 {
-		allowed = func(granted []string) bool {
-			return slices.ContainsFunc(granted, func(scope string) bool {
-				return scope == gumroad.ScopeAccount || slices.Contains(scopes, scope)
-			})
-		}
-	}
-	s.handleAPI(pattern, handler, allowed)
-}
+// NoToken, in place of scopes, makes an endpoint of [Server.Handle] open. At Gumroad
+// only POST /licenses/verify is.
+const NoToken = "no token"
 
-// handleAPI adds an endpoint to the API. A nil allowed means that it needs no
-// token.
-func (s *Server) handleAPI(pattern string, handler http.Handler, allowed func(scopes []string) bool) {
-	before, path, found := strings.Cut(pattern, "/")
-	if !found || strings.HasPrefix(path, "v2/") || strings.HasPrefix(path, "api/v2/") {
-		panic(fmt.Sprintf("gumroadtest: Handle: the pattern %q must have a path, without /v2 at its beginning", pattern))
+// Handle adds an endpoint to Gumroad's API. The pattern is one of
+// [http.ServeMux] without a host, such as "GET /products/{id}". The endpoint is
+// below /v2 and below /api/v2. The request that the handler gets has the path below
+// /v2, such as /v2/products/42. FormValue, PostFormValue, Form and PostForm hold its
+// parameters as Rails reads them, and Body can be read as well.
+//
+// As Gumroad does, the server checks the access token before it calls the handler.
+// The token is in the Authorization header or in the parameter access_token. If it
+// is missing, unknown or revoked, the answer is 401 with an empty body. If it has
+// neither one of the scopes nor the scope account, the answer is 403 with an empty
+// body. For media, pages and the profile layout, the scope account is not enough:
+// the answer is then 403 with the JSON "This endpoint requires the … scope." Without
+// scopes, a token with any scope is enough. [TokenUser] tells the handler whose token
+// it is. With [NoToken] in place of scopes, the endpoint needs no token.
+//
+// Handle panics if Gumroad does not have one of the scopes. Like ServeMux, it panics
+// if the pattern is not valid or conflicts with an earlier one. "GET /user" exists
+// already.
+func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) {
+	s.lock()()
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		method, path = "", pattern
+	}
+	path = strings.TrimLeft(path, " \t")
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/v2/") || strings.HasPrefix(path, "/api/v2/") {
+		panic(fmt.Sprintf("gumroadtest: Handle: the pattern %q must have a path, without a host and without /v2 at its beginning", pattern))
 	}
 	if handler == nil {
 		panic("gumroadtest: Handle: the handler is nil")
 	}
-	checked := s.checkToken(handler, allowed)
-	for _, prefix := range []string{"/v2/", "/api/v2/"} {
-		s.handle(before+prefix+path, checked)
+	scopes = slices.Clone(scopes)
+	check := func(granted []string) *refusal { return missingScope(path, granted, scopes) }
+	if slices.Equal(scopes, []string{NoToken}) {
+		check = nil
+	} else {
+		mustExist(scopes, "Handle")
 	}
+	s.endpoint.Handle(strings.TrimLeft(method+" /v2"+path, " "), s.checkToken(handler, check))
+}
+
+// accountIsNotEnough matches the paths of the endpoints that need a scope other than
+// account.
+var accountIsNotEnough = regexp.MustCompile(`^/(media|pages)(/|$)|profile_layout`)
+
+// refusal is an answer with 403. The body is empty if there is no message.
+type refusal struct{ message, why string }
+
+// missingScope refuses a token that has none of the needed scopes.
+func missingScope(path string, granted, needed []string) *refusal {
+	if len(needed) == 0 || slices.ContainsFunc(granted, func(scope string) bool { return slices.Contains(needed, scope) }) {
+		return nil
+	}
+	why := fmt.Sprintf("the token has the scopes %q, and the endpoint needs one of %q", granted, needed)
+	switch {
+	case !slices.Contains(granted, gumroad.ScopeAccount):
+		return &refusal{why: why}
+	case accountIsNotEnough.MatchString(path):
+		return &refusal{"This endpoint requires the " + needed[0] + " scope.", why}
+	}
+	return nil
 }
 
 // tokenKey is the context key for the *caller of a request.
@@ -59,55 +84,63 @@ type tokenKey struct{}
 // caller is the user and the scopes of a request's access token.
 type caller struct {
 	user   User
-	exists bool // false for a user that the server forgot
 	scopes []string
 }
 
 // TokenUser returns the user of the access token in a request. It is for handlers
 // of [Server.Handle]. It returns false if the request has no valid token, which is
-// possible only at an endpoint without scopes, or if the server forgot the user.
+// possible only at an endpoint with [NoToken].
 func TokenUser(r *http.Request) (User, bool) {
 	c, found := r.Context().Value(tokenKey{}).(*caller)
-	if !found || !c.exists {
+	if !found {
 		return User{}, false
 	}
 	return c.user.clone(), true
 }
 
-// checkToken calls the handler if the request's token is valid and has a scope that
-// allowed accepts.
-func (s *Server) checkToken(handler http.Handler, allowed func(scopes []string) bool) http.Handler {
+// checkToken calls the handler if the request's token is valid and check does not
+// refuse its scopes. If check is nil, the request needs no token.
+func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *refusal) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		token := s.accessToken(bearer(r))
-		var c *caller
-		if token != nil && !token.revoked {
-			user := s.users.get(token.user)
-			c = &caller{scopes: token.scopes, exists: user != nil}
-			if c.exists {
-				c.user = user.clone()
-			}
+		value := bearer(r)
+		unlock := s.lock()
+		token := s.tokens[value]
+		if token != nil && token.access != value {
+			token = nil // a refresh token
 		}
-		s.mu.Unlock()
+		valid := token != nil && !token.revoked
+		if valid {
+			r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, &caller{s.users[token.user], token.scopes}))
+		}
+		unlock()
 
-		switch {
-		case c == nil && allowed != nil:
-			description := invalidToken.description
-			if token != nil {
-				description = "The access token was revoked"
-			}
-			invalidToken.challenge(w, description)
-			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(http.StatusUnauthorized)
-		case allowed != nil && !allowed(c.scopes):
-			w.Header().Set("Cache-Control", "no-store")
-			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(http.StatusForbidden)
-		default:
-			if c != nil {
-				r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, c))
-			}
+		if check == nil {
 			handler.ServeHTTP(w, r)
+			return
 		}
+		if !valid {
+			refused := invalidToken
+			if token != nil {
+				refused.description = "The access token was revoked"
+			}
+			s.explain(r, refused.description)
+			refused.challenge(w)
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(refused.status)
+			return
+		}
+		refused := check(token.scopes)
+		if refused == nil {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		s.explain(r, refused.why)
+		if refused.message != "" {
+			writeJSON(w, http.StatusForbidden, map[string]any{"success": false, "message": refused.message})
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusForbidden)
 	})
 }

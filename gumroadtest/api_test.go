@@ -1,6 +1,7 @@
 package gumroadtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,7 +50,7 @@ func TestHandle(t *testing.T) {
 	for _, path := range []string{"/v2/products/7", "/api/v2/products/7"} {
 		resp, body := call(t, http.MethodGet, s.URL+path, token)
 		assert.Equal(t, 200, resp.StatusCode)
-		assert.Equal(t, path+" 7 "+john+" true", body)
+		assert.Equal(t, "/v2/products/7 7 "+john+" true", body)
 	}
 	resp, body := call(t, http.MethodHead, s.URL+"/v2/products/7", token)
 	assert.Equal(t, 200, resp.StatusCode, "HEAD")
@@ -58,7 +59,8 @@ func TestHandle(t *testing.T) {
 		method, path, _ := strings.Cut(request, " ")
 		resp, body := call(t, method, s.URL+path, token)
 		assert.Equal(t, 404, resp.StatusCode, request)
-		assert.Empty(t, body, request)
+		assert.Equal(t, "gumroadtest: there is no endpoint "+request+"; if Gumroad's API has it, call Handle for it\n", body)
+		assert.Equal(t, strings.TrimSpace(strings.TrimPrefix(body, "gumroadtest: ")), lastRequest(s).Reason)
 	}
 	requests := s.Requests()
 	assert.Equal(t, "/v2/products/7", requests[2].Path, "/api/v2 is /v2")
@@ -98,7 +100,7 @@ func TestHandleChecksTheToken(t *testing.T) {
 			inHeader := httptest.NewRequest(http.MethodGet, "/v2/sales", nil)
 			inHeader.Header.Set("Authorization", "bearer "+test.token)
 			headerFirst := httptest.NewRequest(http.MethodGet, "/v2/sales?access_token="+good, nil)
-			headerFirst.Header.Set("Authorization", "Bearer "+test.token)
+			headerFirst.Header.Set("Authorization", "Bearer "+cmp.Or(test.token, "-"))
 			besideBasic := httptest.NewRequest(http.MethodGet, "/v2/sales?access_token="+test.token, nil)
 			besideBasic.SetBasicAuth("a", "b")
 			for where, request := range map[string]*http.Request{
@@ -125,14 +127,14 @@ func TestHandleChecksTheToken(t *testing.T) {
 	}
 }
 
-// Without scopes, an endpoint needs no token. It may still get one.
-func TestHandleWithoutScopes(t *testing.T) {
+// With NoToken, an endpoint needs no token. It may still get one.
+func TestHandleNoToken(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
 	s.Handle("POST /licenses/verify", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, found := TokenUser(r)
 		fmt.Fprint(w, r.FormValue("license_key"), " ", user.Name, found)
-	}))
+	}), NoToken)
 	for token, want := range map[string]string{"": "key false", "bogus": "key false", tokenFor(t, s, "edit_emails"): "key John Smithtrue"} {
 		_, body := call(t, http.MethodPost, s.URL+"/v2/licenses/verify?license_key=key", token)
 		assert.Equal(t, want, body)
@@ -172,8 +174,8 @@ func TestHandlePanics(t *testing.T) {
 	defer s.Close()
 	handler := http.NotFoundHandler()
 	s.Handle("GET /products", handler)
-	for _, pattern := range []string{"", "GET", "GET /v2/products", "/api/v2/products"} {
-		assert.PanicsWithValue(t, fmt.Sprintf("gumroadtest: Handle: the pattern %q must have a path, without /v2 at its beginning", pattern),
+	for _, pattern := range []string{"", "GET", "GET /v2/products", "/api/v2/products", "GET api.gumroad.com/user", "products"} {
+		assert.PanicsWithValue(t, fmt.Sprintf("gumroadtest: Handle: the pattern %q must have a path, without a host and without /v2 at its beginning", pattern),
 			func() { s.Handle(pattern, handler) })
 	}
 	assert.PanicsWithValue(t, "gumroadtest: Handle: the handler is nil", func() { s.Handle("GET /nil", nil) })
@@ -182,7 +184,7 @@ func TestHandlePanics(t *testing.T) {
 	}
 	assert.NotPanics(t, func() { s.Handle("PUT /user", handler) })
 	assert.NotPanics(t, func() { s.Handle("/", handler) })
-	assert.NotPanics(t, func() { s.Handle("GET api.gumroad.com/user", handler) })
+	assert.NotPanics(t, func() { s.Handle("DELETE \t/user", handler) })
 }
 
 // Endpoints are added while others are called.

@@ -2,8 +2,6 @@ package gumroadtest
 
 import (
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -15,109 +13,90 @@ type Application struct {
 	// Name is shown on the authorization page.
 	Name string
 
-	// RedirectURIs are the registered redirect URIs. The callback URLs of
-	// [Server.Provider] are registered too. As at Gumroad, each needs a scheme, and
-	// with http or https a host. It must be ASCII, without blanks and without a
-	// fragment. A login with any other redirect URI fails with
-	// invalid_redirect_uri.
+	// RedirectURIs are the registered redirect URIs. As in the one field of
+	// Gumroad's form, a text with blanks is several. The callback URLs of
+	// [Server.Provider] are registered too. As at Gumroad, each URI needs a scheme,
+	// and with http or https a host. It must be ASCII and without a fragment. A
+	// login with any other redirect URI fails with invalid_redirect_uri.
 	RedirectURIs []string
 
 	// Scopes are the scopes that the application may request. If Scopes is empty,
-	// it may request Gumroad's public scopes, as a new application may.
+	// it may request Gumroad's public scopes, as a new application may. An
+	// application keeps the public scopes of the day on which it was registered, so
+	// an older one has fewer.
 	Scopes []string
 
-	// Confidential is whether the application must send its secret. If the user
-	// granted a confidential application the same scopes before, the server skips
-	// the authorization page.
+	// Confidential is whether the application must send its secret. No application
+	// that people register at Gumroad is confidential: the authorization page comes
+	// at every login, and the secret is optional, though a wrong one is refused. For
+	// a confidential application, which only Gumroad can make, the server skips the
+	// page if the user granted the same scopes before.
 	Confidential bool
 }
 
-// publicScopes are the scopes of a new application at Gumroad: the documented
-// ones and two more.
+// publicScopes are the scopes of a new application at Gumroad: the documented ones
+// and two more.
 var publicScopes = []string{
 	gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,
 	gumroad.ScopeViewSales, gumroad.ScopeViewPayouts, gumroad.ScopeViewTaxData, gumroad.ScopeMarkSalesAsShipped,
 	gumroad.ScopeEditSales, gumroad.ScopeAccount, "ifttt", "revenue_share",
 }
 
+// otherScopes are the other scopes in Gumroad's source.
+var otherScopes = []string{"view_public", "refund_sales", "mobile_api", "creator_api", "unfurl", "helper_api"}
+
+// mustExist panics if Gumroad does not have one of the scopes.
+func mustExist(scopes []string, method string) {
+	for _, scope := range scopes {
+		if !slices.Contains(publicScopes, scope) && !slices.Contains(otherScopes, scope) {
+			panic(fmt.Sprintf("gumroadtest: %s: Gumroad has no scope %q", method, scope))
+		}
+	}
+}
+
+// Application returns the application, with all of its scopes. To change a part of
+// it, change the returned value and call [Server.SetApplication].
+func (s *Server) Application() Application {
+	defer s.lock()()
+	return s.app.clone()
+}
+
 // SetApplication replaces the application, except for its credentials and for the
 // callback URLs that [Server.Provider] registered. Existing tokens and codes stay
-// valid.
+// valid. SetApplication panics if Gumroad does not have one of the scopes.
 func (s *Server) SetApplication(app Application) {
-	app.RedirectURIs = slices.Clone(app.RedirectURIs)
-	app.Scopes = slices.Clone(app.Scopes)
+	mustExist(app.Scopes, "SetApplication")
 	if len(app.Scopes) == 0 {
 		app.Scopes = publicScopes
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.app = app
+	defer s.lock()()
+	s.app = app.clone()
+}
+
+// clone returns a copy that shares nothing.
+func (a Application) clone() Application {
+	a.RedirectURIs = slices.Clone(a.RedirectURIs)
+	a.Scopes = slices.Clone(a.Scopes)
+	return a
+}
+
+// redirectURIs returns all registered redirect URIs. The caller holds s.mu.
+func (s *Server) redirectURIs() []string {
+	return append(strings.Fields(strings.Join(s.app.RedirectURIs, " ")), s.callbacks...)
 }
 
 // Provider returns a provider that logs in to this server, and registers its
 // callback URL with the application. Without scopes it asks for view_profile, as
-// [gumroad.New] does.
+// [gumroad.New] does. Its HTTPClient is [Server.Client], so a program that calls
+// Gumroad's API with the provider's client reaches this server too.
 func (s *Server) Provider(callbackURL string, scopes ...string) *gumroad.Provider {
-	s.mu.Lock()
+	unlock := s.lock()
 	if !slices.Contains(s.callbacks, callbackURL) {
 		s.callbacks = append(s.callbacks, callbackURL)
 	}
-	s.mu.Unlock()
-	return gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
+	unlock()
+	provider := gumroad.NewCustomisedURL(s.ClientID, s.ClientSecret, callbackURL,
 		s.URL+AuthorizePath, s.URL+TokenPath, s.URL+UserPath, scopes...)
-}
-
-// checkRedirectURI returns why Gumroad refuses the redirect URI, or "". The caller
-// holds s.mu.
-func (s *Server) checkRedirectURI(uri string) string {
-	if reason := malformed(uri); reason != "" {
-		return reason
-	}
-	registered := slices.Concat(s.app.RedirectURIs, s.callbacks)
-	if !slices.ContainsFunc(registered, func(r string) bool { return sameRedirectURI(uri, r) }) {
-		return fmt.Sprintf("is not registered; registered are %q", registered)
-	}
-	return ""
-}
-
-// malformed returns why Doorkeeper never accepts the redirect URI, or "".
-func malformed(uri string) string {
-	address, err := url.Parse(uri)
-	switch {
-	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }):
-		return "has a blank or another character that must be percent-encoded"
-	case err != nil:
-		return "is not a URL"
-	case address.Scheme == "" || address.Scheme == "localhost":
-		return "has no scheme, such as https://"
-	case slices.Contains([]string{"javascript", "data", "vbscript"}, address.Scheme):
-		return "has a scheme that is forbidden"
-	case address.Opaque != "":
-		return "has no // after the scheme"
-	case (address.Scheme == "http" || address.Scheme == "https") && address.Hostname() == "":
-		return "has no host"
-	case strings.Contains(uri, "#"):
-		return "has a fragment"
-	}
-	return ""
-}
-
-// sameRedirectURI compares as Doorkeeper does: exactly, except for an added query
-// and for the port of a loopback address.
-func sameRedirectURI(given, registered string) bool {
-	g, err := url.Parse(given)
-	if err != nil {
-		return false
-	}
-	r, err := url.Parse(registered)
-	if err != nil {
-		return false
-	}
-	if r.RawQuery == "" {
-		g.RawQuery = ""
-	}
-	if net.ParseIP(r.Hostname()).IsLoopback() && g.Hostname() == r.Hostname() {
-		g.Host = r.Host
-	}
-	return g.String() == r.String()
+	provider.HTTPClient = s.Client()
+	return provider
 }

@@ -85,6 +85,18 @@ func TestSameRedirectURI(t *testing.T) {
 		{"https://app.example/cb?next=2", "https://app.example/cb?next=1", false},
 		{"https://app.example/cb", "https://app.example/cb?next=1", false},
 		{"https://app.example:444/cb", "https://app.example:443/cb", false},
+		{"https://app.example/cb", "https://app.example:443/cb", true},
+		{"https://app.example:443/cb", "https://app.example/cb", true},
+		{"https://app.example:/cb", "https://app.example/cb", true},
+		{"https://app.example:80/cb", "https://app.example/cb", false},
+		{"http://app.example:80/cb", "http://app.example/cb", true},
+		{"HTTPS://APP.Example/cb", "https://app.example/cb", true},
+		{"https://app.example/CB", "https://app.example/cb", false},
+		{"https://app.example", "https://app.example/", true},
+		{"https://app.example/cb?", "https://app.example/cb", true},
+		{"https://app.example/cb?b=2&a=1", "https://app.example/cb?a=1&b=2", true},
+		{"https://app.example/cb?b=2", "https://app.example/cb?a=1&b=2", false},
+		{"https://user@app.example/cb", "https://app.example/cb", false},
 		{"http://127.0.0.1:4000/cb", "http://127.0.0.1:3000/cb", true},
 		{"http://127.0.0.1/cb", "http://127.0.0.1:3000/cb", true},
 		{"http://[::1]:4000/cb", "http://[::1]:3000/cb", true},
@@ -134,10 +146,12 @@ func TestSetApplicationCopies(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// NewServer's application is confidential.
+// A confidential application must send its secret. NewServer's is not confidential.
 func TestConfidential(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
+	assert.False(t, s.Application().Confidential)
+	s.SetApplication(Application{Confidential: true})
 	p := s.Provider(callbackURL)
 	p.Secret = ""
 	session, params := authorized(t, s, p)

@@ -14,7 +14,7 @@ import (
 // codeLifetime is how long an authorization code is valid at Gumroad.
 const codeLifetime = 10 * time.Minute
 
-// grant is what a user granted. It exists until its code is used.
+// grant is what a user granted with a code.
 type grant struct {
 	user            string
 	scopes          []string
@@ -22,6 +22,7 @@ type grant struct {
 	challenge       string
 	challengeMethod string
 	expires         time.Time
+	used            bool
 }
 
 // Authorize presses the button "Authorize" on the authorization page, for the
@@ -32,16 +33,38 @@ type grant struct {
 // It returns an error if authURL is not the URL of the page, or if Gumroad would
 // show an error page instead of the authorization page. The error says why.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
-	return s.press(authURL, s.approve)
+	return s.press(authURL, func() (decision, string) { return s.approve, s.user })
+}
+
+// AuthorizeAs is like [Server.Authorize], for the given user, who need not be the
+// logged-in user and does not become it. Tests that run in parallel on one server
+// can so log in different users. If an earlier user has the same ID, AuthorizeAs
+// replaces that user's profile.
+func (s *Server) AuthorizeAs(user User, authURL string) (callbackURL string, err error) {
+	return s.press(authURL, func() (decision, string) { return s.approve, s.keep(user) })
 }
 
 // Deny presses the button "Deny" on the authorization page. It returns the callback
 // URL, with the error access_denied. It fails as [Server.Authorize] does.
 func (s *Server) Deny(authURL string) (callbackURL string, err error) {
-	return s.press(authURL, s.deny)
+	return s.press(authURL, func() (decision, string) { return s.deny, "" })
 }
 
-func (s *Server) press(authURL string, decide func(url.Values) string) (string, error) {
+// AutoAnswer makes the authorization page answer by itself from now on: it presses
+// "Authorize" for the logged-in user if authorize is true, and "Deny" otherwise. A
+// client that follows redirects and keeps cookies, such as [Server.Client], then
+// makes a whole login with one request to the program.
+func (s *Server) AutoAnswer(authorize bool) {
+	defer s.lock()()
+	s.auto = s.deny
+	if authorize {
+		s.auto = s.approve
+	}
+}
+
+// press returns the callback URL after a decision of a user.
+func (s *Server) press(authURL string, who func() (decision, string)) (string, error) {
+	defer s.lock()()
 	if authURL == "" {
 		return "", errors.New("gumroadtest: the URL of the authorization page is empty: the application did not redirect")
 	}
@@ -54,65 +77,97 @@ func (s *Server) press(authURL string, decide func(url.Values) string) (string, 
 	if !slices.Contains(pages, page) {
 		return "", fmt.Errorf("gumroadtest: %s is not the authorization page, which is one of %s", page, strings.Join(pages, ", "))
 	}
-	form := address.Query()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refused := s.checkRequest(form)
-	if refused == nil {
-		return decide(form), nil
+	form, err := parseParameters(address.RawQuery)
+	if err != nil {
+		return "", fmt.Errorf("gumroadtest: reading the query of the authorization page: %w", err)
 	}
-	err = fmt.Errorf("gumroadtest: opening the authorization page: %s: %s", refused.code, refused.description)
-	if refused == invalidRedirectURI {
-		err = fmt.Errorf("%w (%q %s)", err, form.Get("redirect_uri"), s.checkRedirectURI(form.Get("redirect_uri")))
+	if refused := s.checkRequest(form); refused != nil {
+		return "", fmt.Errorf("gumroadtest: opening the authorization page: %s: %s (%s)", refused.code, refused.description, refused.why)
 	}
-	return "", err
+	decide, user := who()
+	return decide(form, user), nil
 }
 
 // checkRequest returns what is wrong with an authorization request, or nil. It checks
 // in Doorkeeper's order, and sets the defaults in form. The caller holds s.mu.
 func (s *Server) checkRequest(form url.Values) *oauthError {
-	if form.Get("response_type") == "" {
-		form.Set("response_type", "code")
+	for name, value := range map[string]string{
+		"response_type": "code",
+		"scope":         "view_public", // which a new application may not request
+	} {
+		if form.Get(name) == "" {
+			form.Set(name, value)
+		}
 	}
-	if strings.TrimSpace(form.Get("scope")) == "" {
-		// Gumroad's default scope, which a new application may not request.
-		form.Set("scope", "view_public")
-	}
-	unknown := func(scope string) bool { return !slices.Contains(s.app.Scopes, scope) }
-	switch {
-	case form.Get("client_id") == "":
+	if form.Get("client_id") == "" {
 		return missing("client_id")
-	case form.Get("client_id") != s.ClientID:
-		return invalidClient
-	case s.checkRedirectURI(form.Get("redirect_uri")) != "":
-		return invalidRedirectURI
-	case form.Get("response_type") != "code":
-		return unsupportedResponseType
-	case slices.ContainsFunc(strings.Fields(form.Get("scope")), unknown):
-		return invalidScope
-	case form.Get("code_challenge") != "" && !slices.Contains([]string{"plain", "S256"}, form.Get("code_challenge_method")):
-		return invalidChallengeMethod
+	}
+	if id := form.Get("client_id"); id != s.ClientID {
+		return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
+	}
+	if refused := s.checkRedirectURI(form.Get("redirect_uri")); refused != nil {
+		return refused
+	}
+	if given := form.Get("response_type"); given != "code" {
+		return unsupportedResponseType.because("response_type is %q, not \"code\"", given)
+	}
+	if given := form.Get("response_mode"); !slices.Contains([]string{"", "query", "fragment"}, given) {
+		return unsupportedResponseMode.because("response_mode is %q; the test server has query and fragment", given)
+	}
+	if why := checkScopes(form.Get("scope"), s.app.Scopes); why != "" {
+		return invalidScope.because("%s", why)
+	}
+	if given := form.Get("code_challenge_method"); form.Get("code_challenge") != "" && given != "plain" && given != "S256" {
+		return invalidChallengeMethod.because("code_challenge_method is %q", given)
 	}
 	return nil
 }
 
-// approve creates a code and returns the callback URL with it. The caller holds s.mu
-// and has checked the request.
-func (s *Server) approve(form url.Values) string {
+// checkScopes returns why the scopes are not allowed, or "".
+func checkScopes(scope string, allowed []string) string {
+	if strings.ContainsAny(scope, "\t\n\r") {
+		return fmt.Sprintf("the scopes in %q are not separated by blanks", scope)
+	}
+	for _, name := range splitScopes(scope) {
+		if !slices.Contains(allowed, name) {
+			return fmt.Sprintf("the scope %q is not allowed; allowed are %q", name, allowed)
+		}
+	}
+	return ""
+}
+
+// splitScopes returns each scope once. It splits where Ruby does.
+func splitScopes(scope string) []string {
+	var scopes []string
+	for _, name := range strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }) {
+		if !slices.Contains(scopes, name) {
+			scopes = append(scopes, name)
+		}
+	}
+	return scopes
+}
+
+// decision is what a button on the page does with a request that checkRequest
+// accepts, for the user with this id. It returns the callback URL. The caller holds
+// s.mu.
+type decision func(form url.Values, user string) string
+
+// approve creates a code.
+func (s *Server) approve(form url.Values, user string) string {
 	code := random()
-	s.grants.put(code, &grant{
-		user:            s.user,
+	s.grants[code] = &grant{
+		user:            user,
 		scopes:          splitScopes(form.Get("scope")),
 		redirectURI:     form.Get("redirect_uri"),
 		challenge:       form.Get("code_challenge"),
 		challengeMethod: form.Get("code_challenge_method"),
 		expires:         s.now().Add(codeLifetime),
-	})
+	}
 	return callback(form, "code", code)
 }
 
-// deny returns the callback URL with the error access_denied.
-func (s *Server) deny(form url.Values) string {
+// deny creates the error access_denied.
+func (s *Server) deny(form url.Values, _ string) string {
 	return callback(form, "error", accessDenied.code, "error_description", accessDenied.description)
 }
 
@@ -130,70 +185,65 @@ func callback(form url.Values, pairs ...string) string {
 	if strings.Contains(form.Get("redirect_uri"), "?") {
 		separator = "&"
 	}
-	if form.Get("response_type") == "token" {
+	if form.Get("response_type") == "token" || form.Get("response_mode") == "fragment" {
 		separator = "#"
 	}
 	return form.Get("redirect_uri") + separator + strings.Join(query, "&")
 }
 
-// splitScopes returns each scope once.
-func splitScopes(scope string) []string {
-	var scopes []string
-	for _, name := range strings.Fields(scope) {
-		if !slices.Contains(scopes, name) {
-			scopes = append(scopes, name)
-		}
-	}
-	return scopes
-}
-
 func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) {
-	form := r.Form
-	s.mu.Lock()
-	refused := s.checkRequest(form)
-	scopes := splitScopes(form.Get("scope"))
-	page := authorizationPage{Application: s.app.Name, User: s.users.get(s.user).clone(), Scopes: describe(scopes), Form: form}
-	var granted string
-	if refused == nil && s.app.Confidential && s.consents[newConsent(s.user, scopes)] > 0 {
-		granted = s.approve(form)
+	unlock := s.lock()
+	refused := s.checkRequest(r.Form)
+	page := authorizationPage{Application: s.app.Name, User: s.users[s.user], Scopes: splitScopes(r.Form.Get("scope")), Form: r.Form}
+	decide := s.auto
+	if s.app.Confidential && s.consented(page.Scopes) {
+		decide = s.approve
 	}
-	s.mu.Unlock()
+	var location string
+	if refused == nil && decide != nil {
+		location = decide(r.Form, s.user)
+	}
+	unlock()
 
 	switch {
 	case refused != nil:
+		s.explain(r, refused.why)
 		w.Header().Set("Cache-Control", "no-cache")
-		writePage(w, refused.status, errorPage{Description: refused.description})
-	case granted != "":
-		redirect(w, granted)
+		writePage(w, refused.status, "error", refused.description)
+	case location != "":
+		redirect(w, location)
 	default:
 		w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-		writePage(w, http.StatusOK, page)
+		writePage(w, http.StatusOK, "authorize", page)
 	}
 }
 
 // serveDecision answers a request of a button on the page.
-func (s *Server) serveDecision(decide func(url.Values) string) http.HandlerFunc {
+func (s *Server) serveDecision(decide decision) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
+		unlock := s.lock()
 		refused := s.checkRequest(r.Form)
 		var location string
 		if refused == nil {
-			location = decide(r.Form)
+			location = decide(r.Form, s.user)
 		}
-		s.mu.Unlock()
+		unlock()
 
-		switch refused {
-		case nil:
+		if refused == nil {
 			redirect(w, location)
-		case invalidScope, unsupportedResponseType, invalidChallengeMethod:
-			redirect(w, callback(r.Form, "error", refused.code, "error_description", refused.description))
-		default:
+			return
+		}
+		s.explain(r, refused.why)
+		switch refused.code {
+		case invalidClient.code, invalidRedirectURI.code, "invalid_request":
 			body := refused.json()
 			if state := r.Form.Get("state"); state != "" {
 				body["state"] = state
 			}
 			w.Header().Set("Cache-Control", "no-cache")
 			writeJSON(w, refused.status, body)
+		default:
+			redirect(w, callback(r.Form, "error", refused.code, "error_description", refused.description))
 		}
 	}
 }

@@ -99,10 +99,7 @@ func Example_application() {
 	app.Config.Handler = newShop(baseURL, server.ClientID, server.ClientSecret)
 	app.Start()
 	defer app.Close()
-	server.SetApplication(gumroadtest.Application{
-		RedirectURIs: []string{baseURL + "/auth/gumroad/callback"},
-		Confidential: true,
-	})
+	server.SetApplication(gumroadtest.Application{RedirectURIs: []string{baseURL + "/auth/gumroad/callback"}})
 	server.Handle("GET /products", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("page_key") == "" {
 			io.WriteString(w, `{"success":true,"products":[{"name":"Knots"}],"next_page_key":"k2","next_page_url":"/v2/products?page_key=k2"}`)

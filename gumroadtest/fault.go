@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,8 +16,7 @@ import (
 // without Status, Body and Cut gives the normal answer, after Delay and with Header.
 type Fault struct {
 	// Status is the HTTP status, from 200 to 999. If it is 0 and Body is not empty,
-	// the status is 200. A value outside that range is answered with a 500 that
-	// says so.
+	// the status is 200.
 	Status int
 
 	// Header is added to the answer. It replaces headers of the same name. If it
@@ -43,84 +43,96 @@ type Fault struct {
 	After bool
 }
 
-// Fail makes the endpoint at path, such as [TokenPath] or "/v2/products", answer
+// Fail makes the endpoint at path, such as [TokenPath] or "/v2/products/42", answer
 // its next requests with these faults. Each fault is used once, in this order and
-// after the faults of earlier calls. For an endpoint of [Server.Handle], path can
-// also be the path of its pattern, such as "/v2/products/{id}". The fault then
-// applies to any product.
+// after the faults of earlier calls. [Server.UnusedFaults] returns those that wait.
 //
-// Fail panics if the server has no endpoint at path. [Server.Authorize] and
-// [Server.Deny] make no request, so no fault applies to them.
+// Fail panics if the server has no endpoint at path, if a Fault is empty, and if its
+// Status is not one. [Server.Authorize], [Server.AuthorizeAs] and [Server.Deny] make
+// no request, so no fault applies to them.
 func (s *Server) Fail(path string, faults ...Fault) {
-	path = apiPath(path)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.hasEndpoint(path) {
-		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2.", path))
+	defer s.lock()()
+	path = strings.TrimPrefix(path, "/api")
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "{") || !s.hasEndpoint("GET POST PUT PATCH DELETE", path) {
+		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2, and have values in place of {…}.", path))
 	}
 	for _, fault := range faults {
+		switch {
+		case fault.Status != 0 && (fault.Status < 200 || fault.Status > 999):
+			panic(fmt.Sprintf("gumroadtest: Fail: a Fault has the status %d, want 200 to 999", fault.Status))
+		case fault.Status == 0 && len(fault.Header) == 0 && fault.Body == "" && fault.Delay <= 0 && !fault.Cut && !fault.After:
+			panic("gumroadtest: Fail: a Fault is empty")
+		}
 		fault.Header = fault.Header.Clone()
 		s.faults[path] = append(s.faults[path], fault)
 	}
 }
 
-// nextFault returns the next fault that waits at one of the paths. The caller
-// holds s.mu.
-func (s *Server) nextFault(paths ...string) (fault Fault, found bool) {
-	for _, path := range paths {
-		if waiting := s.faults[path]; len(waiting) > 0 {
-			s.faults[path] = waiting[1:]
-			return waiting[0], true
+// UnusedFaults returns the faults of [Server.Fail] that no request has met yet, by
+// their path. A test can assert that there are none at its end.
+func (s *Server) UnusedFaults() map[string][]Fault {
+	defer s.lock()()
+	unused := map[string][]Fault{}
+	for path, faults := range s.faults {
+		if len(faults) > 0 {
+			unused[path] = slices.Clone(faults)
 		}
 	}
-	return Fault{}, false
+	return unused
 }
 
-// serve answers a request to the endpoint.
-func (f Fault) serve(w http.ResponseWriter, r *http.Request, endpoint http.Handler) {
-	var answer *httptest.ResponseRecorder
-	work := func() {
-		answer = httptest.NewRecorder()
-		endpoint.ServeHTTP(answer, r)
+// nextFault returns the next fault that waits at the path. The caller holds s.mu.
+func (s *Server) nextFault(path string) (fault Fault, found bool) {
+	waiting := s.faults[path]
+	if len(waiting) == 0 {
+		return Fault{}, false
 	}
-	if f.After {
-		work()
-	}
-	if f.Delay > 0 {
-		select {
-		case <-time.After(f.Delay):
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler)
+	s.faults[path] = waiting[1:]
+	return waiting[0], true
+}
+
+// wrap returns the endpoint with the fault.
+func (f Fault) wrap(endpoint http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var normal *httptest.ResponseRecorder
+		work := func() {
+			normal = httptest.NewRecorder()
+			endpoint.ServeHTTP(normal, r)
 		}
-	}
-	if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
-		message := fmt.Sprintf("gumroadtest: a Fault has the status %d, want 200 to 999", f.Status)
-		writeJSON(w, http.StatusInternalServerError, map[string]any{"message": message})
-		return
-	}
-	replaces := f.Status != 0 || f.Body != ""
-	if !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0) {
-		cut(w)
-	}
-	status, body := cmp.Or(f.Status, http.StatusOK), f.Body
-	if !replaces {
-		if !f.After {
+		if f.After {
 			work()
 		}
-		maps.Copy(w.Header(), answer.Header())
-		status, body = answer.Code, answer.Body.String()
-	} else if strings.HasPrefix(strings.TrimSpace(body), "{") {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	}
-	for name, values := range f.Header {
-		w.Header()[http.CanonicalHeaderKey(name)] = values
-	}
-	w.WriteHeader(status)
-	io.WriteString(w, body)
-	if f.Cut {
-		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
+		if f.Delay > 0 {
+			select {
+			case <-time.After(f.Delay):
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+		replaces := f.Status != 0 || f.Body != ""
+		if !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0) {
+			cut(w)
+		}
+		status, body := cmp.Or(f.Status, http.StatusOK), f.Body
+		if !replaces {
+			if !f.After {
+				work()
+			}
+			maps.Copy(w.Header(), normal.Header())
+			status, body = normal.Code, normal.Body.String()
+		} else if strings.HasPrefix(strings.TrimSpace(body), "{") {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		}
+		for name, values := range f.Header {
+			w.Header()[http.CanonicalHeaderKey(name)] = values
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+		if f.Cut {
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	})
 }
 
 // cut closes the connection in the middle of the header. If it closed the connection

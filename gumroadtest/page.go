@@ -7,8 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
 )
@@ -22,17 +20,14 @@ var pages = template.Must(template.New("").Parse(pageHTML))
 type authorizationPage struct {
 	Application string
 	User        User
-	Scopes      []scope
+	Scopes      []string
 	Form        url.Values
 }
-
-// scope is a scope and its meaning.
-type scope struct{ Name, Meaning string }
 
 // Fields are the names of the parameters that the buttons send, in Doorkeeper's
 // order.
 func (authorizationPage) Fields() []string {
-	return []string{"client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge", "code_challenge_method"}
+	return []string{"client_id", "redirect_uri", "state", "response_type", "response_mode", "scope", "code_challenge", "code_challenge_method"}
 }
 
 // Title is the name to show.
@@ -40,27 +35,10 @@ func (p authorizationPage) Title() string {
 	return cmp.Or(p.User.Name, p.User.Username, p.User.Email, p.User.ID)
 }
 
-// Picture returns the user's picture if it is a data: URL, or "".
-func (p authorizationPage) Picture() template.URL {
-	if strings.HasPrefix(p.User.Picture, "data:image/") {
-		return template.URL(p.User.Picture)
-	}
-	return ""
-}
+// Meaning returns the meaning of a scope, if it is documented.
+func (authorizationPage) Meaning(scope string) string { return meanings[scope] }
 
-// letter matches a letter or a digit, with its accents.
-var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
-
-// Initial is shown if there is no picture.
-func (p authorizationPage) Initial() string {
-	return strings.ToUpper(letter.FindString(p.Title() + p.User.ID))
-}
-
-// errorPage is the page that says what is wrong with a request.
-type errorPage struct{ Description string }
-
-// inWords holds the meaning of each documented scope.
-var inWords = map[string]string{
+var meanings = map[string]string{
 	gumroad.ScopeViewProfile:        "See your name, email, picture and products",
 	gumroad.ScopeEditProfile:        "Change the name and the bio in your profile",
 	gumroad.ScopeEditProducts:       "See and change your products, variants, offer codes and files",
@@ -73,22 +51,10 @@ var inWords = map[string]string{
 	gumroad.ScopeAccount:            "Do nearly everything in your account",
 }
 
-// describe adds the meaning of each scope, if it is documented.
-func describe(names []string) []scope {
-	var scopes []scope
-	for _, name := range names {
-		scopes = append(scopes, scope{name, inWords[name]})
-	}
-	return scopes
-}
-
-func writePage(w http.ResponseWriter, status int, page any) {
-	name := "authorize"
-	if _, failed := page.(errorPage); failed {
-		name = "error"
-	}
+// writePage writes the page of the template with this name.
+func writePage(w http.ResponseWriter, status int, name string, data any) {
 	var html bytes.Buffer
-	if err := pages.ExecuteTemplate(&html, name, page); err != nil {
+	if err := pages.ExecuteTemplate(&html, name, data); err != nil {
 		panic(err) // the templates are our own
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -1,16 +1,9 @@
 package gumroadtest
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
-	"maps"
-	"mime"
+	"context"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 )
 
 // Request is a request that the server received.
@@ -23,107 +16,84 @@ type Request struct {
 
 	Header http.Header
 
-	// Form holds the parameters of the query and of the body.
+	// Form holds the parameters of the query and of the body, as Rails reads them.
 	Form url.Values
-}
 
-// The limits of what Requests keeps.
-const (
-	maxRequests     = 10_000
-	maxRequestBytes = 16 << 20
-)
+	// Status is the status of the answer. It is 0 if the server sent none, because
+	// of a [Fault] or because it still works on the request.
+	Status int
+
+	// Reason is why the server refused the request, in words. For the error
+	// invalid_grant, which does not tell its causes apart, it names the cause. It
+	// is empty if the server did not refuse the request, and it holds no secret.
+	Reason string
+}
 
 // Requests returns the requests that the server received over HTTP, oldest first.
-// The server keeps the last 10,000, or fewer if their headers and forms exceed
-// 16 MiB. [Server.Authorize] and [Server.Deny] make no request.
+// [Server.Authorize] and [Server.Deny] make no request.
 func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := slices.Clone(s.requests)
-	for i, r := range requests {
-		requests[i].Header = r.Header.Clone()
-		requests[i].Form = cloneValues(r.Form)
+	defer s.lock()()
+	var requests []Request
+	for _, r := range s.requests {
+		copied := *r
+		copied.Header = r.Header.Clone()
+		copied.Form = cloneValues(r.Form)
+		requests = append(requests, copied)
 	}
 	return requests
-}
-
-// record stores a request. The caller holds s.mu.
-func (s *Server) record(r Request) {
-	s.requests = append(s.requests, r)
-	s.requestBytes += r.size()
-	for len(s.requests) > maxRequests || s.requestBytes > maxRequestBytes {
-		s.requestBytes -= s.requests[0].size()
-		s.requests[0] = Request{} // the array still holds it
-		s.requests = s.requests[1:]
-	}
-}
-
-// size estimates the memory that a request takes, in bytes.
-func (r Request) size() int {
-	size := len(r.Method) + len(r.Path)
-	for _, values := range []map[string][]string{r.Header, r.Form} {
-		for name, list := range values {
-			size += len(name) + 64
-			for _, value := range list {
-				size += len(value) + 16
-			}
-		}
-	}
-	return size
 }
 
 func cloneValues(values url.Values) url.Values {
 	return url.Values(http.Header(values).Clone())
 }
 
-// apiPath returns the path with /v2 in place of /api/v2.
-func apiPath(path string) string {
-	if rest, found := strings.CutPrefix(path, "/api/v2/"); found {
-		return "/v2/" + rest
-	}
-	return path
+// receive reads the parameters of a request. It returns a copy of the request, with
+// the parameters in Form and PostForm, and the Request to keep, which explain
+// finds. An error means that the parameters cannot be read.
+func receive(r *http.Request) (*http.Request, *Request, error) {
+	received := &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()}
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, received))
+	err := readParameters(r)
+	received.Form = cloneValues(r.Form)
+	return r, received, err
 }
 
-// maxForm is how much of a body is read for parameters, in bytes.
-const maxForm = 1 << 20
+// requestKey is the context key for the *Request of a request.
+type requestKey struct{}
 
-// readForm sets r.Form to the parameters of the query and of the body. As Rails does,
-// it accepts any method, and JSON too. The body can be read again.
-func readForm(r *http.Request) error {
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm))
-	if err != nil {
-		return fmt.Errorf("reading the body: %w", err)
-	}
-	// POST, since net/http reads the form of few other methods.
-	parsed := &http.Request{Method: http.MethodPost, URL: r.URL, Header: r.Header, Body: io.NopCloser(bytes.NewReader(body))}
-	// An error means that there are no parameters.
-	parsed.ParseMultipartForm(maxForm)
-	r.Form = parsed.Form
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		maps.Copy(r.Form, readJSON(body))
-	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-	return nil
+// explain keeps the reason why a request is refused.
+func (s *Server) explain(r *http.Request, why string) {
+	defer s.lock()()
+	r.Context().Value(requestKey{}).(*Request).Reason = why
 }
 
-// readJSON returns the strings, numbers and booleans of a JSON object.
-func readJSON(body []byte) url.Values {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var object map[string]any
-	decoder.Decode(&object)
-	form := url.Values{}
-	for name, value := range object {
-		switch value.(type) {
-		case string, json.Number, bool:
-			form.Set(name, fmt.Sprint(value))
-		}
-	}
-	return form
+// answer keeps the status of an answer.
+type answer struct {
+	http.ResponseWriter
+	server   *Server
+	received *Request
+	begun    bool
 }
+
+func (a *answer) WriteHeader(status int) {
+	a.begun = true
+	unlock := a.server.lock()
+	a.received.Status = status
+	unlock()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(body []byte) (int, error) {
+	a.finish()
+	return a.ResponseWriter.Write(body)
+}
+
+// finish sends the status 200, unless there is a status.
+func (a *answer) finish() {
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
+}
+
+// Unwrap is called by [http.NewResponseController].
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

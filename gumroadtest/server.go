@@ -1,37 +1,46 @@
 // Package gumroadtest provides an in-memory Gumroad server for tests. It also works
 // with a browser.
 //
-// [NewServer] starts a server. A test registers [Server.Provider] with goth, or it
-// uses the program's own gumroad.New with [Server.Client]. [Server.Authorize] and
-// [Server.Deny] press the buttons of the authorization page. [Server.Handle] adds
-// endpoints of Gumroad's API that the program calls after the login.
-// [Server.Fail] makes endpoints fail. [Server.Requests] returns what the program
-// sent.
+// [NewServer] starts a server. A test registers [Server.Provider] with goth, or
+// leaves the program's own gumroad.New as it is and gives the program the HTTP
+// client of [Server.Client]. [Server.Authorize] and [Server.Deny] press the buttons
+// of the authorization page, [Server.Handle] adds endpoints of Gumroad's API,
+// [Server.Fail] makes endpoints fail, and [Server.Requests] returns what the program
+// sent and why the server refused it.
 //
-// The server is as strict as Gumroad. Its statuses, error codes and descriptions
-// come from recordings of Doorkeeper 5.7.1, which Gumroad runs. It differs from
-// Gumroad as follows:
+// The rule is one server for each test. Tests that run in parallel on one server
+// share its application, its endpoints, its faults, its clock, its requests and the
+// user of [Server.SetUser], so such tests log in with [Server.AuthorizeAs].
 //
-//   - It has one application. [Server.SetApplication] changes it.
+// A request that the server accepts is meant to be one that Gumroad accepts. The
+// statuses, error codes and descriptions come from recordings of Doorkeeper 5.7.1,
+// which Gumroad runs, and parameters are read as Rails reads them. The server
+// differs from Gumroad as follows:
+//
+//   - It has one application, which is not confidential, as are all applications
+//     that people register. [Server.SetApplication] changes it.
 //   - It has no login form. The user of [Server.SetUser] is logged in.
 //   - Its API has only /v2/user until Handle adds more.
-//   - The device flow, introspection and the grant type client_credentials are
-//     missing. response_mode is ignored: the callback always gets a query.
+//   - The device flow, dynamic registration, introspection, token/info, the grant
+//     type client_credentials, the response mode form_post and the redirect URI
+//     urn:ietf:wg:oauth:2.0:oob are missing, and requests for them are refused.
+//   - Nested parameters, such as scope[]=a, are refused at the OAuth endpoints.
+//     So are a semicolon in a query, credentials for HTTP Basic that are not
+//     padded base64, and some redirect URIs that only Ruby can parse.
+//   - It does not check the length of parameters, or the characters of a code
+//     verifier. The header X-HTTP-Method-Override has no effect.
 //   - It has no rate limit. Fail can make it answer 429.
-//   - For the scope account, /v2/user has no email and no display_name, as
-//     recorded. Gumroad recently added them. For the scope edit_profile alone,
-//     /v2/user answers 403, as Gumroad does. The recorded server answered 200.
-//   - The server remembers the last 10,000 authorization codes, pairs of tokens
-//     and users. It forgets older ones.
 package gumroadtest
 
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -47,10 +56,11 @@ const (
 	UserPath      = "/v2/user"
 )
 
-// Server is an in-memory Gumroad server. A Server has one application and one
-// logged-in user. Create it with [NewServer]. It is safe for concurrent use.
+// Server is an in-memory Gumroad server with one application. Create it with
+// [NewServer]. The methods of any other Server panic. A Server is safe for
+// concurrent use.
 type Server struct {
-	// URL is the address of the server, without a slash at the end.
+	// URL is the URL of the server, without a slash at the end.
 	URL string
 
 	// ClientID and ClientSecret are the credentials of the application. A test
@@ -58,51 +68,50 @@ type Server struct {
 	ClientID     string
 	ClientSecret string
 
-	listener *httptest.Server
-	endpoint *http.ServeMux
-	closed   context.Context // done when the server is closed
-	close    context.CancelFunc
-	now      func() time.Time
+	listener  *httptest.Server
+	transport *http.Transport
+	endpoint  *http.ServeMux
+	close     context.CancelFunc // ends the contexts of all requests
 
-	mu           sync.Mutex
-	app          Application
-	callbacks    []string // the callback URLs of Provider
-	user         string   // the id of the logged-in user
-	users        *memory[*User]
-	grants       *memory[*grant] // by code
-	tokens       *memory[*token] // by access token and by refresh token
-	consents     map[consent]int // how many live tokens each has
-	patterns     []string        // of the endpoints
-	faults       map[string][]Fault
-	requests     []Request
-	requestBytes int
+	mu        sync.Mutex
+	advanced  time.Duration // by Advance
+	app       Application
+	callbacks []string // the callback URLs of Provider
+	user      string   // the id of the logged-in user
+	users     map[string]User
+	auto      decision          // what AutoAnswer presses, or nil
+	grants    map[string]*grant // by code
+	tokens    map[string]*token // by access token and by refresh token
+	faults    map[string][]Fault
+	requests  []*Request
 }
 
 // NewServer starts an in-memory Gumroad server on the loopback interface. Its
-// application is confidential. John Smith is logged in. NewServer panics if it
-// cannot listen. The caller should call Close when finished.
+// application is not confidential, and John Smith is logged in. NewServer panics if
+// it cannot listen. The caller should call Close when finished.
 func NewServer() *Server {
 	s := &Server{
 		ClientID:     random(),
 		ClientSecret: random(),
-		endpoint:     http.NewServeMux(),
-		now:          time.Now,
-		users:        newMemory[*User](maxKept),
-		grants:       newMemory[*grant](maxKept),
-		tokens:       newMemory[*token](2 * maxKept), // each pair has two keys
-		consents:     map[consent]int{},
-		faults:       map[string][]Fault{},
+		// The certificate of a program on the loopback interface proves nothing.
+		transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+		endpoint:  http.NewServeMux(),
+		users:     map[string]User{},
+		grants:    map[string]*grant{},
+		tokens:    map[string]*token{},
+		faults:    map[string][]Fault{},
 	}
-	s.closed, s.close = context.WithCancel(context.Background())
-	s.handle("GET "+AuthorizePath, http.HandlerFunc(s.serveAuthorizationPage))
-	s.handle("POST "+AuthorizePath, s.serveDecision(s.approve))
-	s.handle("DELETE "+AuthorizePath, s.serveDecision(s.deny))
-	s.handle("POST "+TokenPath, http.HandlerFunc(s.serveToken))
-	s.handle("POST "+RevokePath, http.HandlerFunc(s.serveRevocation))
-	s.handle("GET "+TokenPath+"/info", http.HandlerFunc(s.serveTokenInfo))
-	s.handle("GET "+picturePath, http.HandlerFunc(servePicture))
-	s.handleAPI("GET /user", http.HandlerFunc(s.serveUser), mayReadUser)
-	s.SetApplication(Application{Name: "Test application", Confidential: true})
+	s.listener = httptest.NewUnstartedServer(s)
+	running, cancel := context.WithCancel(context.Background())
+	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
+	s.close = cancel
+	s.endpoint.HandleFunc("GET "+AuthorizePath, s.serveAuthorizationPage)
+	s.endpoint.Handle("POST "+AuthorizePath, s.serveDecision(s.approve))
+	s.endpoint.Handle("DELETE "+AuthorizePath, s.serveDecision(s.deny))
+	s.endpoint.HandleFunc("POST "+TokenPath, s.serveToken)
+	s.endpoint.HandleFunc("POST "+RevokePath, s.serveRevocation)
+	s.endpoint.Handle("GET "+UserPath, s.checkToken(http.HandlerFunc(s.serveUser), refuseUser))
+	s.SetApplication(Application{Name: "Test application"})
 	s.SetUser(User{
 		ID:            "6754923450134",
 		Name:          "John Smith",
@@ -113,97 +122,94 @@ func NewServer() *Server {
 		TwitterHandle: "sailor_john",
 		Products:      []string{"knots", "ropes"},
 	})
-	s.listener = httptest.NewServer(s)
+	s.listener.Start()
 	s.URL = s.listener.URL
 	return s
 }
 
-// Close stops the server. It ends requests in progress, even if their body never
-// arrives, and waits for their handlers to return. It may be called more than
-// once.
+// Close stops the server. It ends requests in progress and waits for their handlers
+// to return. It may be called more than once.
 func (s *Server) Close() {
+	s.lock()()
 	s.close()
+	s.listener.CloseClientConnections()
+	s.transport.CloseIdleConnections()
 	s.listener.Close()
 }
 
-// handle adds an endpoint.
-func (s *Server) handle(pattern string, handler http.Handler) {
-	s.endpoint.Handle(pattern, handler)
+// lock locks the server and returns the function that unlocks it.
+func (s *Server) lock() (unlock func()) {
+	if s.listener == nil {
+		panic("gumroadtest: this Server was not made by NewServer")
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.patterns = append(s.patterns, pattern)
+	return s.mu.Unlock
 }
 
-// hasEndpoint reports whether a request for the path can reach an endpoint. The
-// caller holds s.mu.
-func (s *Server) hasEndpoint(path string) bool {
-	return strings.HasPrefix(path, "/") && slices.ContainsFunc(s.patterns, func(pattern string) bool {
-		// [METHOD ][HOST]/[PATH]
-		before, _, _ := strings.Cut(pattern, "/")
-		method, host := http.MethodGet, before
-		if i := strings.IndexAny(before, " \t"); i >= 0 {
-			method, host = before[:i], strings.TrimSpace(before[i:])
-		}
-		_, pattern = s.endpoint.Handler(&http.Request{Method: method, Host: host, URL: &url.URL{Path: path}})
-		return pattern != ""
-	})
+// Advance moves the clock of the server forward by d. An authorization code expires
+// after ten minutes, so Advance(10*time.Minute) ends all codes at once. Access
+// tokens and refresh tokens never expire.
+func (s *Server) Advance(d time.Duration) {
+	defer s.lock()()
+	s.advanced += d
 }
+
+// now returns the time of the server's clock. The caller holds s.mu.
+func (s *Server) now() time.Time { return time.Now().Add(s.advanced) }
 
 // ServeHTTP answers a request as Gumroad does. A program can use it to serve the
-// server below a path prefix. [http.StripPrefix] must then remove the prefix.
+// server below a path prefix, which [http.StripPrefix] must then remove, or at an
+// address of its own.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r, end := s.untilClosed(w, r)
-	defer end()
-	if err := readForm(r); err != nil {
-		http.Error(w, "gumroadtest: "+err.Error(), http.StatusBadRequest)
+	if strings.HasPrefix(r.URL.Path, "/api/v2/") {
+		http.StripPrefix("/api", s).ServeHTTP(w, r)
 		return
 	}
-	path := apiPath(r.URL.Path)
-	received := Request{Method: r.Method, Path: path, Header: r.Header.Clone(), Form: cloneValues(r.Form)}
-	if r.Method == http.MethodPost && strings.EqualFold(r.Form.Get("_method"), "delete") {
-		r.Method = http.MethodDelete
-	}
-	_, pattern := s.endpoint.Handler(r)
-	_, patternPath, _ := strings.Cut(pattern, "/")
-	s.mu.Lock()
-	s.record(received)
-	fault, failing := s.nextFault(path, apiPath("/"+patternPath))
-	s.mu.Unlock()
+	r, received, err := receive(r)
+	unlock := s.lock()
+	s.requests = append(s.requests, received)
+	fault, failing := s.nextFault(received.Path)
+	unlock()
 
-	var endpoint http.Handler = s.endpoint
-	if pattern == "" {
-		// For a wrong method http.ServeMux would answer 405.
-		endpoint = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
-	}
+	sent := &answer{ResponseWriter: w, server: s, received: received}
+	w = sent
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	var endpoint http.Handler = s.endpoint
+	if err != nil {
+		endpoint = s.refuse(http.StatusBadRequest, err.Error())
+	} else if !s.hasEndpoint(r.Method, r.URL.Path) {
+		// ServeMux would answer 405 to a wrong method.
+		endpoint = s.refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
+	}
 	if failing {
-		fault.serve(w, r, endpoint)
-		return
+		endpoint = fault.wrap(endpoint)
 	}
 	endpoint.ServeHTTP(w, r)
+	sent.finish()
 }
 
-// untilClosed returns a copy of the request. Close ends it: its context is then
-// done, and reading its body and writing its answer fail. The caller must call end
-// after the answer.
-func (s *Server) untilClosed(w http.ResponseWriter, r *http.Request) (_ *http.Request, end func()) {
-	ctx, cancel := context.WithCancel(r.Context())
-	ended := make(chan struct{})
-	stop := context.AfterFunc(s.closed, func() {
-		defer close(ended)
-		cancel()
-		connection := http.NewResponseController(w)
-		connection.SetReadDeadline(time.Unix(1, 0))
-		connection.SetWriteDeadline(time.Unix(1, 0))
+// refuse returns a handler that answers with the status and a line of text.
+func (s *Server) refuse(status int, why string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.explain(r, why)
+		http.Error(w, "gumroadtest: "+why, status)
 	})
-	return r.WithContext(ctx), func() {
-		if !stop() {
-			<-ended // w must not be used later
+}
+
+// hasEndpoint reports whether there is an endpoint for the path and for one of the
+// methods, which are separated by blanks.
+func (s *Server) hasEndpoint(methods, path string) bool {
+	return slices.ContainsFunc(strings.Fields(methods), func(method string) bool {
+		request, err := http.NewRequest(method, "/", nil)
+		if err != nil {
+			return false
 		}
-		cancel()
-	}
+		request.URL.Path = path
+		_, pattern := s.endpoint.Handler(request)
+		return pattern != ""
+	})
 }
 
 // random returns a random text in the form of Doorkeeper's codes, tokens and

@@ -21,63 +21,42 @@ type token struct {
 	revoked bool
 }
 
-// consent is a user and the sorted scopes that the user granted.
-type consent struct{ user, scopes string }
-
-func newConsent(user string, scopes []string) consent {
-	return consent{user, strings.Join(slices.Sorted(slices.Values(scopes)), " ")}
-}
-
 // issue creates a new pair. The caller holds s.mu.
 func (s *Server) issue(user string, scopes []string) *token {
 	t := &token{access: random(), refresh: random(), user: user, scopes: scopes, created: s.now()}
-	s.consents[newConsent(user, scopes)]++
-	for _, key := range []string{t.access, t.refresh} {
-		for _, forgotten := range s.tokens.put(key, t) {
-			s.revoke(forgotten)
-		}
-	}
+	s.tokens[t.access], s.tokens[t.refresh] = t, t
 	return t
 }
 
-// revoke revokes both tokens of the pair. The caller holds s.mu.
-func (s *Server) revoke(t *token) {
-	if t.revoked {
-		return
+// consented reports whether the logged-in user has a live token with these scopes.
+// The caller holds s.mu.
+func (s *Server) consented(scopes []string) bool {
+	scopes = slices.Sorted(slices.Values(scopes))
+	for _, t := range s.tokens {
+		if !t.revoked && t.user == s.user && slices.Equal(scopes, slices.Sorted(slices.Values(t.scopes))) {
+			return true
+		}
 	}
-	t.revoked = true
-	granted := newConsent(t.user, t.scopes)
-	s.consents[granted]--
-	if s.consents[granted] == 0 {
-		delete(s.consents, granted)
-	}
-}
-
-// accessToken returns the pair of an access token, revoked or not, or nil. The
-// caller holds s.mu.
-func (s *Server) accessToken(value string) *token {
-	if t := s.tokens.get(value); t != nil && t.access == value {
-		return t
-	}
-	return nil
+	return false
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
+	unlock := s.lock()
 	var issued *token
 	var refused *oauthError
-	switch r.Form.Get("grant_type") {
+	switch grantType := r.Form.Get("grant_type"); grantType {
 	case "", "authorization_code": // the default is Gumroad's
 		issued, refused = s.exchange(r)
 	case "refresh_token":
 		issued, refused = s.refresh(r)
 	default:
-		refused = unsupportedGrantType
+		refused = unsupportedGrantType.because("grant_type is %q", grantType)
 	}
-	s.mu.Unlock()
+	unlock()
 
 	if refused != nil {
-		refused.challenge(w, refused.description)
+		s.explain(r, refused.why)
+		refused.challenge(w)
 		writeJSON(w, refused.status, refused.json())
 		return
 	}
@@ -95,26 +74,38 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 // exchange exchanges a code. It checks in Doorkeeper's order. Only a successful
 // exchange uses up the code. The caller holds s.mu.
 func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
-	form := r.Form
-	code, verifier := form.Get("code"), form.Get("code_verifier")
-	granted := s.grants.get(code)
+	code, verifier, redirectURI := r.Form.Get("code"), r.Form.Get("code_verifier"), r.Form.Get("redirect_uri")
+	granted := s.grants[code]
 	switch {
 	case code == "":
 		return nil, missing("code")
 	case granted != nil && granted.challenge != "" && verifier == "":
 		return nil, missing("code_verifier")
-	case form.Get("redirect_uri") == "":
+	case redirectURI == "":
 		return nil, missing("redirect_uri")
-	case !s.authenticate(r):
-		return nil, invalidClient
-	case granted == nil, s.now().After(granted.expires), !sameRedirectURI(form.Get("redirect_uri"), granted.redirectURI), !granted.verify(verifier):
-		return nil, invalidGrant
 	}
-	s.grants.remove(code)
+	if refused := s.authenticate(r); refused != nil {
+		return nil, refused
+	}
+	switch {
+	case granted == nil:
+		return nil, invalidGrant.because("the code is unknown")
+	case granted.used:
+		return nil, invalidGrant.because("the code was used before")
+	case s.now().After(granted.expires):
+		return nil, invalidGrant.because("the code is older than ten minutes")
+	case malformed(redirectURI) != "" || !sameRedirectURI(redirectURI, granted.redirectURI):
+		return nil, invalidGrant.because("redirect_uri is %q, but the code was issued for %q", redirectURI, granted.redirectURI)
+	case granted.challenge == "" && verifier != "":
+		return nil, invalidGrant.because("there is a code_verifier, but the authorization request had no code_challenge")
+	case !granted.verify(verifier):
+		return nil, invalidGrant.because("code_verifier does not match the code_challenge of the authorization request")
+	}
+	granted.used = true
 	return s.issue(granted.user, granted.scopes), nil
 }
 
-// verify checks the code verifier. Without a challenge, the verifier must be empty.
+// verify checks the code verifier.
 func (g *grant) verify(verifier string) bool {
 	if g.challengeMethod == "S256" && g.challenge != "" {
 		sum := sha256.Sum256([]byte(verifier))
@@ -127,40 +118,49 @@ func (g *grant) verify(verifier string) bool {
 // the old pair at once. The caller holds s.mu.
 func (s *Server) refresh(r *http.Request) (*token, *oauthError) {
 	refreshToken := r.Form.Get("refresh_token")
-	old := s.tokens.get(refreshToken)
+	old := s.tokens[refreshToken]
 	clientID, _ := credentials(r)
-	scopes := splitScopes(r.Form.Get("scope"))
 	switch {
 	case refreshToken == "":
 		return nil, missing("refresh_token")
-	case old == nil, old.refresh != refreshToken, old.revoked, clientID == "":
-		return nil, invalidGrant
-	case !s.authenticate(r):
-		return nil, invalidClient
-	case slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(old.scopes, scope) }):
-		return nil, invalidScope
+	case old == nil:
+		return nil, invalidGrant.because("the refresh token is unknown")
+	case old.refresh != refreshToken:
+		return nil, invalidGrant.because("the refresh token is an access token")
+	case old.revoked:
+		return nil, invalidGrant.because("the refresh token was used or revoked before")
+	case clientID == "":
+		return nil, invalidGrant.because("there is no client_id")
 	}
-	if len(scopes) == 0 {
-		scopes = old.scopes
+	if refused := s.authenticate(r); refused != nil {
+		return nil, refused
 	}
-	s.revoke(old)
+	scopes := old.scopes
+	if scope := r.Form.Get("scope"); scope != "" {
+		if why := checkScopes(scope, old.scopes); why != "" {
+			return nil, invalidScope.because("%s", why)
+		}
+		scopes = splitScopes(scope)
+	}
+	old.revoked = true
 	return s.issue(old.user, scopes), nil
 }
 
 func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
+	unlock := s.lock()
 	value := r.Form.Get("token")
-	found := s.tokens.get(value)
+	found := s.tokens[value]
 	if r.Form.Get("token_type_hint") == "refresh_token" && found != nil && found.refresh != value {
 		found = nil
 	}
-	allowed := s.authenticate(r)
-	if allowed && found != nil {
-		s.revoke(found)
+	refused := s.authenticate(r)
+	if refused == nil && found != nil {
+		found.revoked = true
 	}
-	s.mu.Unlock()
+	unlock()
 
-	if !allowed {
+	if refused != nil {
+		s.explain(r, refused.why)
 		w.Header().Set("Cache-Control", "no-cache")
 		writeJSON(w, unauthorizedClient.status, unauthorizedClient.json())
 		return
@@ -169,41 +169,26 @@ func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-func (s *Server) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	found := s.accessToken(bearer(r))
-	valid := found != nil && !found.revoked
-	s.mu.Unlock()
-
-	if !valid {
-		invalidToken.challenge(w, invalidToken.description)
-		body := invalidToken.json()
-		body["state"] = "unauthorized"
-		writeJSON(w, invalidToken.status, body)
-		return
-	}
-	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-	writeJSON(w, http.StatusOK, map[string]any{
-		"resource_owner_id": 1,
-		"scope":             found.scopes,
-		"expires_in":        nil,
-		"application":       map[string]any{"uid": s.ClientID},
-		"created_at":        found.created.Unix(),
-	})
-}
-
-// authenticate reports whether the request has the client's credentials. A client
-// that is not confidential may leave its secret out, but may not send a wrong one.
-// The caller holds s.mu.
-func (s *Server) authenticate(r *http.Request) bool {
+// authenticate checks the client's credentials. A client that is not confidential
+// may leave its secret out, but may not send a wrong one. The caller holds s.mu.
+func (s *Server) authenticate(r *http.Request) *oauthError {
 	id, secret := credentials(r)
-	return id == s.ClientID && (secret == s.ClientSecret || secret == "" && !s.app.Confidential)
+	switch {
+	case id != s.ClientID:
+		return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
+	case secret == "" && s.app.Confidential:
+		return invalidClient.because("there is no client_secret, and the application is confidential")
+	case secret != "" && secret != s.ClientSecret:
+		return invalidClient.because("client_secret is wrong")
+	}
+	return nil
 }
 
 // credentials returns the client's credentials. Those in the header take
-// precedence over those in the body.
+// precedence over those in the body, even if they cannot be read.
 func credentials(r *http.Request) (id, secret string) {
-	if id, secret, ok := r.BasicAuth(); ok {
+	if strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
+		id, secret, _ = r.BasicAuth()
 		return id, secret
 	}
 	return r.Form.Get("client_id"), r.Form.Get("client_secret")
@@ -211,8 +196,9 @@ func credentials(r *http.Request) (id, secret string) {
 
 // bearer returns the access token of a request.
 func bearer(r *http.Request) string {
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return token
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = ""
 	}
-	return cmp.Or(r.Form.Get("access_token"), r.Form.Get("bearer_token"))
+	return cmp.Or(token, r.Form.Get("access_token"), r.Form.Get("bearer_token"))
 }
