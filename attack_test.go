@@ -371,7 +371,7 @@ func TestAttackCookieWithTokens(t *testing.T) {
 		require.NoError(t, provider.(*gumroad.Provider).RevokeToken(t.Context(), attackToken(t, kept)))
 		attackers.plant(kept)
 		attackers.open(callback)
-		app.refused("invalid_grant")
+		app.refused("invalid_request") // there is no verifier for the code
 		assert.Empty(t, attackers.who())
 	})
 }

@@ -47,17 +47,18 @@ func TestFetchUser(t *testing.T) {
 		RawData: map[string]any{
 			"success": true,
 			"user": map[string]any{
-				"name":           "Sailor John",
-				"bio":            "I sail.",
-				"twitter_handle": nil,
-				"currency_type":  "usd",
-				"id":             "6754923450134",
-				"user_id":        "G_-mnBf9b1j9A7a4ub4nFQ==",
-				"url":            "https://sailorjohn.gumroad.com",
-				"links":          []any{"knots", "ropes"},
-				"profile_url":    "https://public-files.gumroad.com/avatar-john.png",
-				"email":          "john@example.com",
-				"display_name":   "Sailor John",
+				"name":                "Sailor John",
+				"bio":                 "I sail.",
+				"twitter_handle":      nil,
+				"currency_type":       "usd",
+				"id":                  "6754923450134",
+				"user_id":             "G_-mnBf9b1j9A7a4ub4nFQ==",
+				"url":                 "https://sailorjohn.gumroad.com",
+				"links":               []any{"knots", "ropes"},
+				"profile_url":         "https://public-files.gumroad.com/avatar-john.png",
+				"email":               "john@example.com",
+				"display_name":        "Sailor John",
+				"profile_picture_url": "https://public-files.gumroad.com/avatar-john.png",
 			},
 		},
 	}, user)
@@ -67,7 +68,8 @@ func TestFetchUser(t *testing.T) {
 func TestFetchUserOfOtherTokens(t *testing.T) {
 	t.Parallel()
 	for name, wanted := range map[string]goth.User{
-		"user_account/user": {UserID: "6754923450134", Name: "Sailor John", NickName: "sailorjohn", Description: "I sail."},
+		"user_account/user": {UserID: "6754923450134", Name: "Sailor John", NickName: "sailorjohn",
+			Description: "I sail.", Email: "john@example.com", AvatarURL: "https://public-files.gumroad.com/avatar-john.png"},
 		"user_edit_products_and_view_sales/user": {UserID: "6754923450134", Name: "Sailor John", NickName: "sailorjohn",
 			Description: "I sail.", Email: "john@example.com", AvatarURL: "https://public-files.gumroad.com/avatar-john.png"},
 		"user_everything_unset_view_profile/user": {UserID: "2200000000002", Name: "sailor2", NickName: "sailor2",
