@@ -205,3 +205,63 @@ func TestHandleConcurrently(t *testing.T) {
 	}
 	<-done
 }
+
+// A test that forgets the scopes does not open the endpoint.
+func TestHandleNeedsAToken(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Handle("GET /products", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	p := s.Provider(callbackURL, "edit_emails")
+	session := loggedIn(t, s, p)
+	for _, test := range []struct {
+		token string
+		want  int
+	}{{"", 401}, {"guessed", 401}, {session.AccessToken, 200}} {
+		resp, _ := call(t, http.MethodGet, s.URL+"/v2/products", test.token)
+		assert.Equal(t, test.want, resp.StatusCode)
+	}
+	require.NoError(t, p.RevokeToken(t.Context(), session.AccessToken))
+	resp, _ := call(t, http.MethodGet, s.URL+"/v2/products", session.AccessToken)
+	assert.Equal(t, 401, resp.StatusCode)
+	assert.Equal(t, "The access token was revoked", lastRequest(s).Reason)
+}
+
+func TestHandlePanicsForAnUnknownScope(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	for _, scopes := range [][]string{{"view_sale"}, {"view_sales", "view_sale"}} {
+		assert.PanicsWithValue(t, `gumroadtest: Handle: Gumroad has no scope "view_sale"`, func() { s.Handle("GET /sales", http.NotFoundHandler(), scopes...) })
+	}
+	assert.PanicsWithValue(t, `gumroadtest: Handle: Gumroad has no scope "no token"`, func() { s.Handle("GET /sales", http.NotFoundHandler(), "view_sales", NoToken) })
+}
+
+// A missing scope is a 403 with an empty body, or with JSON where the scope account is not enough.
+func TestHandleMissingScope(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, path := range []string{"/media", "/media/{id}", "/pages", "/pages/{slug}", "/user/profile_layout", "/mediathek", "/sales"} {
+		s.Handle("GET "+path, nothing, "view_profile", "edit_profile")
+	}
+	account, sales, good := tokenFor(t, s, "account"), tokenFor(t, s, "view_sales"), tokenFor(t, s, "edit_profile")
+	for path, strict := range map[string]bool{
+		"/media": true, "/media/1": true, "/pages": true, "/pages/a": true, "/user/profile_layout": true, "/mediathek": false, "/sales": false,
+	} {
+		resp, body := call(t, http.MethodGet, s.URL+"/v2"+path, sales)
+		assert.Equal(t, 403, resp.StatusCode, path)
+		assert.Empty(t, body, path)
+		assert.Equal(t, `the token has the scopes ["view_sales"], and the endpoint needs one of ["view_profile" "edit_profile"]`, lastRequest(s).Reason)
+		resp, body = call(t, http.MethodGet, s.URL+"/api/v2"+path, account)
+		if strict {
+			assert.Equal(t, 403, resp.StatusCode, path)
+			assert.JSONEq(t, `{"success":false,"message":"This endpoint requires the view_profile scope."}`, body)
+			assert.Equal(t, "application/json; charset=utf-8", resp.Header.Get("Content-Type"))
+		} else {
+			assert.Equal(t, 200, resp.StatusCode, path)
+		}
+		resp, _ = call(t, http.MethodGet, s.URL+"/v2"+path, good)
+		assert.Equal(t, 200, resp.StatusCode, path)
+	}
+	call(t, http.MethodGet, s.URL+UserPath, good)
+	assert.Equal(t, `the token has the scopes ["edit_profile"], and none of them can read the user`, lastRequest(s).Reason)
+}

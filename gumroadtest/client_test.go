@@ -2,8 +2,10 @@ package gumroadtest
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
 	"strings"
@@ -158,4 +160,45 @@ func TestClientAsTheDefaultTransport(t *testing.T) {
 	_, err = http.Get("https://example.com")
 	assert.ErrorContains(t, err, "tried to reach example.com")
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// The rest of a program whose default transport is replaced still reaches what it
+// needs on the loopback interface, whatever its certificate.
+func TestClientLeavesLoopbackAlone(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
+	plain, secure := httptest.NewServer(hello), httptest.NewTLSServer(hello)
+	defer plain.Close()
+	defer secure.Close()
+	for _, address := range []string{plain.URL, secure.URL, strings.Replace(plain.URL, "127.0.0.1", "localhost", 1), strings.Replace(plain.URL, "127.0.0.1", "LOCALHOST", 1)} {
+		resp, err := s.Client().Get(address)
+		require.NoError(t, err)
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		assert.Equal(t, address[strings.Index(address, "//")+2:], string(body))
+	}
+	assert.Empty(t, s.Requests())
+}
+
+// The client stands for a browser, each for another one.
+func TestClientKeepsCookies(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "1"})
+		fmt.Fprint(w, len(r.Cookies()))
+	}))
+	defer app.Close()
+	first, second := s.Client(), s.Client()
+	for _, visit := range []struct {
+		browser *http.Client
+		want    string
+	}{{first, "0"}, {first, "1"}, {second, "0"}} {
+		resp, err := visit.browser.Get(app.URL)
+		require.NoError(t, err)
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		assert.Equal(t, visit.want, string(body))
+	}
 }

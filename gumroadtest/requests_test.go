@@ -123,3 +123,34 @@ func TestCloseEndsAnAnswerThatNobodyReads(t *testing.T) {
 		t.Fatal("Close waits for the client")
 	}
 }
+
+// Status is that of the answer that the client got.
+func TestRequestsHaveTheStatus(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.Handle("GET /nothing", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), NoToken)
+	s.Handle("GET /text", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<p>") }), NoToken)
+	s.Handle("GET /created", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }), NoToken)
+	s.Fail(UserPath, Fault{Cut: true}, Fault{Status: 503, After: true})
+	for _, test := range []struct {
+		path   string
+		status int
+		reason string
+	}{
+		{"/v2/nothing", 200, ""},
+		{"/v2/text", 200, ""},
+		{"/v2/created", 201, ""},
+		{UserPath, 0, ""},
+		{UserPath, 503, "The access token is invalid"},
+		{UserPath, 401, "The access token is invalid"},
+		{"/v2/sales", 404, "there is no endpoint GET /v2/sales; if Gumroad's API has it, call Handle for it"},
+	} {
+		seen := get(t, s.URL+test.path)
+		assert.Equal(t, test.status, seen.status, test.path)
+		assert.Equal(t, test.status, lastRequest(s).Status, test.path)
+		assert.Equal(t, test.reason, lastRequest(s).Reason, test.path)
+		if test.path == "/v2/text" {
+			assert.Equal(t, "text/html; charset=utf-8", seen.contentType, "net/http still guesses")
+		}
+	}
+}
