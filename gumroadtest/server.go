@@ -131,6 +131,7 @@ func NewServer() *Server {
 // to return. It may be called more than once.
 func (s *Server) Close() {
 	s.lock()()
+	s.listener.Listener.Close() // first, or else a client repeats on a new connection what Close ends
 	s.close()
 	s.listener.CloseClientConnections()
 	s.transport.CloseIdleConnections()
