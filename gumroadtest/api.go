@@ -46,12 +46,11 @@ func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) 
 	if handler == nil {
 		panic("gumroadtest: Handle: the handler is nil")
 	}
-	scopes = slices.Clone(scopes)
-	check := func(granted []string) *refusal { return missingScope(path, granted, scopes) }
-	if slices.Equal(scopes, []string{NoToken}) {
-		check = nil
-	} else {
+	var check func([]string) *oauthError
+	if !slices.Equal(scopes, []string{NoToken}) {
 		mustExist(scopes, "Handle")
+		needed := slices.Clone(scopes)
+		check = func(granted []string) *oauthError { return missingScope(path, granted, needed) }
 	}
 	s.endpoint.Handle(strings.TrimLeft(method+" /v2"+path, " "), s.checkToken(handler, check))
 }
@@ -60,22 +59,20 @@ func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) 
 // account.
 var accountIsNotEnough = regexp.MustCompile(`^/(media|pages)(/|$)|profile_layout`)
 
-// refusal is an answer with 403. The body is empty if there is no message.
-type refusal struct{ message, why string }
-
-// missingScope refuses a token that has none of the needed scopes.
-func missingScope(path string, granted, needed []string) *refusal {
-	if len(needed) == 0 || slices.ContainsFunc(granted, func(scope string) bool { return slices.Contains(needed, scope) }) {
+// missingScope refuses a token that has none of the needed scopes. Its description
+// is the message of the answer, if there is one.
+func missingScope(path string, granted, needed []string) *oauthError {
+	strict := accountIsNotEnough.MatchString(path)
+	if len(needed) == 0 || slices.ContainsFunc(granted, func(scope string) bool {
+		return slices.Contains(needed, scope) || scope == gumroad.ScopeAccount && !strict
+	}) {
 		return nil
 	}
-	why := fmt.Sprintf("the token has the scopes %q, and the endpoint needs one of %q", granted, needed)
-	switch {
-	case !slices.Contains(granted, gumroad.ScopeAccount):
-		return &refusal{why: why}
-	case accountIsNotEnough.MatchString(path):
-		return &refusal{"This endpoint requires the " + needed[0] + " scope.", why}
+	refused := oauthError{}.because("the token has the scopes %q, and the endpoint needs one of %q", granted, needed)
+	if slices.Contains(granted, gumroad.ScopeAccount) {
+		refused.description = "This endpoint requires the " + needed[0] + " scope."
 	}
-	return nil
+	return refused
 }
 
 // tokenKey is the context key for the *caller of a request.
@@ -100,7 +97,7 @@ func TokenUser(r *http.Request) (User, bool) {
 
 // checkToken calls the handler if the request's token is valid and check does not
 // refuse its scopes. If check is nil, the request needs no token.
-func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *refusal) http.Handler {
+func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *oauthError) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		value := bearer(r)
 		unlock := s.lock()
@@ -114,33 +111,30 @@ func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *r
 		}
 		unlock()
 
-		if check == nil {
-			handler.ServeHTTP(w, r)
-			return
+		var refused *oauthError
+		status := http.StatusForbidden
+		switch {
+		case check == nil:
+		case valid:
+			refused = check(token.scopes)
+		case token != nil:
+			status, refused = http.StatusUnauthorized, invalidToken.because("the access token was revoked")
+			refused.challenge(w, "The access token was revoked")
+		default:
+			status, refused = http.StatusUnauthorized, invalidToken.because("the access token is missing or unknown")
+			refused.challenge(w, refused.description)
 		}
-		if !valid {
-			refused := invalidToken
-			if token != nil {
-				refused.description = "The access token was revoked"
-			}
-			s.explain(r, refused.description)
-			refused.challenge(w)
-			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(refused.status)
-			return
-		}
-		refused := check(token.scopes)
 		if refused == nil {
 			handler.ServeHTTP(w, r)
 			return
 		}
 		s.explain(r, refused.why)
-		if refused.message != "" {
-			writeJSON(w, http.StatusForbidden, map[string]any{"success": false, "message": refused.message})
+		if status == http.StatusForbidden && refused.description != "" {
+			writeJSON(w, status, map[string]any{"success": false, "message": refused.description})
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusForbidden)
+		w.WriteHeader(status)
 	})
 }

@@ -223,7 +223,7 @@ func TestHandleNeedsAToken(t *testing.T) {
 	require.NoError(t, p.RevokeToken(t.Context(), session.AccessToken))
 	resp, _ := call(t, http.MethodGet, s.URL+"/v2/products", session.AccessToken)
 	assert.Equal(t, 401, resp.StatusCode)
-	assert.Equal(t, "The access token was revoked", lastRequest(s).Reason)
+	assert.Equal(t, "the access token was revoked", lastRequest(s).Reason)
 }
 
 func TestHandlePanicsForAnUnknownScope(t *testing.T) {

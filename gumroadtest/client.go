@@ -34,20 +34,19 @@ var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 func (s *Server) Client() *http.Client {
 	s.lock()()
 	jar, _ := cookiejar.New(nil) // never fails
-	return &http.Client{Transport: &transport{s.URL, s.transport}, Jar: jar}
+	return &http.Client{Transport: &transport{s.transport, s.URL}, Jar: jar}
 }
 
 // transport sends requests for Gumroad to the server at url.
 type transport struct {
-	url string
-	// base is not http.DefaultTransport, which may be this transport itself.
-	base *http.Transport
+	*http.Transport // not http.DefaultTransport, which may be this transport itself
+	url             string
 }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	host := strings.ToLower(strings.TrimSuffix(r.URL.Hostname(), "."))
 	if host == "localhost" || net.ParseIP(host).IsLoopback() {
-		return t.base.RoundTrip(r)
+		return t.Transport.RoundTrip(r)
 	}
 	if !slices.Contains(gumroadHosts, host) {
 		if r.Body != nil {
@@ -61,12 +60,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent.Host = r.URL.Host
 	}
 	sent.URL.Scheme, sent.URL.Host, _ = strings.Cut(t.url, "://")
-	response, err := t.base.RoundTrip(sent)
+	response, err := t.Transport.RoundTrip(sent)
 	if response != nil {
 		response.Request = r
 	}
 	return response, err
 }
-
-// CloseIdleConnections is called by http.Client.CloseIdleConnections.
-func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"time"
 )
@@ -53,7 +52,7 @@ type Fault struct {
 func (s *Server) Fail(path string, faults ...Fault) {
 	defer s.lock()()
 	path = strings.TrimPrefix(path, "/api")
-	if !strings.HasPrefix(path, "/") || strings.Contains(path, "{") || !s.hasEndpoint("GET POST PUT PATCH DELETE", path) {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "{") || !s.hasEndpoint(path, "GET", "POST", "PUT", "PATCH", "DELETE") {
 		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2, and have values in place of {…}.", path))
 	}
 	for _, fault := range faults {
@@ -72,12 +71,8 @@ func (s *Server) Fail(path string, faults ...Fault) {
 // their path. A test can assert that there are none at its end.
 func (s *Server) UnusedFaults() map[string][]Fault {
 	defer s.lock()()
-	unused := map[string][]Fault{}
-	for path, faults := range s.faults {
-		if len(faults) > 0 {
-			unused[path] = slices.Clone(faults)
-		}
-	}
+	unused := maps.Clone(s.faults)
+	maps.DeleteFunc(unused, func(_ string, faults []Fault) bool { return len(faults) == 0 })
 	return unused
 }
 

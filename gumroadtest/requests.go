@@ -1,7 +1,6 @@
 package gumroadtest
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 )
@@ -45,17 +44,6 @@ func (s *Server) Requests() []Request {
 
 func cloneValues(values url.Values) url.Values {
 	return url.Values(http.Header(values).Clone())
-}
-
-// receive reads the parameters of a request. It returns a copy of the request, with
-// the parameters in Form and PostForm, and the Request to keep, which explain
-// finds. An error means that the parameters cannot be read.
-func receive(r *http.Request) (*http.Request, *Request, error) {
-	received := &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()}
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, received))
-	err := readParameters(r)
-	received.Form = cloneValues(r.Form)
-	return r, received, err
 }
 
 // requestKey is the context key for the *Request of a request.

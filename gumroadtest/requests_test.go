@@ -141,8 +141,8 @@ func TestRequestsHaveTheStatus(t *testing.T) {
 		{"/v2/text", 200, ""},
 		{"/v2/created", 201, ""},
 		{UserPath, 0, ""},
-		{UserPath, 503, "The access token is invalid"},
-		{UserPath, 401, "The access token is invalid"},
+		{UserPath, 503, "the access token is missing or unknown"},
+		{UserPath, 401, "the access token is missing or unknown"},
 		{"/v2/sales", 404, "there is no endpoint GET /v2/sales; if Gumroad's API has it, call Handle for it"},
 	} {
 		seen := get(t, s.URL+test.path)

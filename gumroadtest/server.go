@@ -41,6 +41,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -166,28 +167,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.StripPrefix("/api", s).ServeHTTP(w, r)
 		return
 	}
-	r, received, err := receive(r)
+	received := &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()}
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, received))
+	err := readParameters(r)
+	received.Form = cloneValues(r.Form)
 	unlock := s.lock()
 	s.requests = append(s.requests, received)
 	fault, failing := s.nextFault(received.Path)
 	unlock()
 
 	sent := &answer{ResponseWriter: w, server: s, received: received}
-	w = sent
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
-	w.Header().Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	var endpoint http.Handler = s.endpoint
 	if err != nil {
 		endpoint = s.refuse(http.StatusBadRequest, err.Error())
-	} else if !s.hasEndpoint(r.Method, r.URL.Path) {
+	} else if !s.hasEndpoint(received.Path, r.Method) {
 		// ServeMux would answer 405 to a wrong method.
 		endpoint = s.refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
 	}
 	if failing {
 		endpoint = fault.wrap(endpoint)
 	}
-	endpoint.ServeHTTP(w, r)
+	endpoint.ServeHTTP(sent, r)
 	sent.finish()
 }
 
@@ -199,16 +199,11 @@ func (s *Server) refuse(status int, why string) http.Handler {
 	})
 }
 
-// hasEndpoint reports whether there is an endpoint for the path and for one of the
-// methods, which are separated by blanks.
-func (s *Server) hasEndpoint(methods, path string) bool {
-	return slices.ContainsFunc(strings.Fields(methods), func(method string) bool {
-		request, err := http.NewRequest(method, "/", nil)
-		if err != nil {
-			return false
-		}
-		request.URL.Path = path
-		_, pattern := s.endpoint.Handler(request)
+// hasEndpoint reports whether there is an endpoint for the path and one of the
+// methods.
+func (s *Server) hasEndpoint(path string, methods ...string) bool {
+	return slices.ContainsFunc(methods, func(method string) bool {
+		_, pattern := s.endpoint.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
 		return pattern != ""
 	})
 }

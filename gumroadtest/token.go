@@ -56,7 +56,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 
 	if refused != nil {
 		s.explain(r, refused.why)
-		refused.challenge(w)
+		refused.challenge(w, refused.description)
 		writeJSON(w, refused.status, refused.json())
 		return
 	}

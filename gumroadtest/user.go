@@ -90,9 +90,9 @@ var (
 )
 
 // refuseUser refuses a token that may not read its user.
-func refuseUser(scopes []string) *refusal {
+func refuseUser(scopes []string) *oauthError {
 	if !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) }) {
-		return &refusal{why: fmt.Sprintf("the token has the scopes %q, and none of them can read the user", scopes)}
+		return oauthError{}.because("the token has the scopes %q, and none of them can read the user", scopes)
 	}
 	return nil
 }
