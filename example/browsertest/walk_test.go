@@ -142,6 +142,7 @@ func TestPeople(t *testing.T) {
 			v.visit(base)
 			for i, person := range people {
 				person.user.ID = fmt.Sprint("100000000000", i)
+				person.user.Picture = nowhere // the default picture is on the internet
 				gumroad.SetUser(person.user)
 				gumroad.SetApplication(gumroadtest.Application{Name: person.user.Name, RedirectURIs: []string{base + "/auth/gumroad/callback"}})
 				v.sees(person.name+"-1-start", 200, "This application is not part of Gumroad")
