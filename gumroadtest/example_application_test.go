@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 
@@ -85,8 +84,8 @@ func newShop(baseURL, key, secret string) http.Handler {
 }
 
 // This test is for a whole application. The application needs no change for it. The
-// application logs a user in, lists two pages of products, and loses the answer
-// to a refresh.
+// application logs a user in, lists two pages of products, and loses a refresh
+// response.
 func Example_application() {
 	server := gumroadtest.NewServer()
 	defer server.Close()
@@ -108,30 +107,25 @@ func Example_application() {
 		}
 	}), gumroad.ScopeViewProfile)
 
-	browser := app.Client() // it has a transport of its own
-	browser.Jar, _ = cookiejar.New(nil)
-	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	visit := func(method, url string) *http.Response {
-		request, _ := http.NewRequest(method, url, nil)
+	server.AutoAnswer(true)
+	browser := server.Client()
+	visit := func(method, path string) {
+		request, _ := http.NewRequest(method, baseURL+path, nil)
 		response, _ := browser.Do(request)
 		body, _ := io.ReadAll(response.Body)
 		response.Body.Close()
 		fmt.Println(response.StatusCode, strings.Fields(string(body)))
-		return response
 	}
 
-	login := visit("POST", baseURL+"/auth/gumroad")
-	callbackURL, _ := server.Authorize(login.Header.Get("Location"))
-	visit("GET", callbackURL)
-	visit("GET", baseURL+"/products")
+	visit("POST", "/auth/gumroad") // ends on the page after the login
+	visit("GET", "/products")
 
-	// Gumroad refreshes the token, but the answer is lost. The old refresh token
+	// Gumroad refreshes the token, but the response is lost. The old refresh token
 	// is used up.
 	server.Fail(gumroadtest.TokenPath, gumroadtest.Fault{After: true})
-	visit("POST", baseURL+"/refresh")
-	visit("POST", baseURL+"/refresh")
+	visit("POST", "/refresh")
+	visit("POST", "/refresh")
 	// Output:
-	// 303 []
 	// 200 [Hello, John Smith!]
 	// 200 [Knots Ropes]
 	// 502 [Please try again.]

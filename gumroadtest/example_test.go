@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 
 	"github.com/gorilla/sessions"
+	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 	"github.com/markbates/goth"
 	"github.com/markbates/goth/gothic"
@@ -25,7 +25,7 @@ func newApp() http.Handler {
 	app.HandleFunc("GET /auth/gumroad/callback", func(w http.ResponseWriter, r *http.Request) {
 		user, err := gothic.CompleteUserAuth(w, gothic.GetContextWithProvider(r, "gumroad"))
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
+			http.Error(w, "The login failed.", http.StatusForbidden)
 			return
 		}
 		fmt.Fprintf(w, "Hello, %s!", user.Name)
@@ -42,16 +42,15 @@ func Example() {
 	defer app.Close()
 	goth.UseProviders(server.Provider(app.URL + "/auth/gumroad/callback"))
 
-	jar, _ := cookiejar.New(nil)
-	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // Authorize presses the button of the next page
-	}}
-	login, _ := browser.Get(app.URL + "/auth/gumroad")
-	callbackURL, _ := server.Authorize(login.Header.Get("Location")) // or Deny
-	profile, _ := browser.Get(callbackURL)
-	text, _ := io.ReadAll(profile.Body)
-	fmt.Println(profile.StatusCode, string(text))
-	// Output: 200 Hello, John Smith!
+	for _, authorize := range []bool{true, false} {
+		server.AutoAnswer(authorize)
+		page, _ := server.Client().Get(app.URL + "/auth/gumroad") // follows all redirects
+		text, _ := io.ReadAll(page.Body)
+		fmt.Println(page.StatusCode, string(text))
+	}
+	// Output:
+	// 200 Hello, John Smith!
+	// 403 The login failed.
 }
 
 // A test can make Gumroad fail, and can look at the requests.
@@ -86,4 +85,50 @@ func ExampleServer_SetUser() {
 	user, _ := provider.FetchUser(session)
 	fmt.Println(user.UserID, user.NickName, user.Name, user.Email == "")
 	// Output: 1234567890123 janedoe Jane Doe true
+}
+
+// An application keeps the public scopes of the day on which it was registered. One
+// of 2025 does not have the scope account, which is younger.
+func ExampleServer_SetApplication() {
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	app := server.Application()
+	app.Scopes = []string{gumroad.ScopeViewProfile, gumroad.ScopeEditProducts}
+	server.SetApplication(app)
+
+	session, _ := server.Provider("https://app.example/callback", gumroad.ScopeAccount).BeginAuth("state")
+	authURL, _ := session.GetAuthURL()
+	_, err := server.Authorize(authURL)
+	fmt.Println(err)
+	// Output: gumroadtest: opening the authorization page: invalid_scope: The requested scope is invalid, unknown, or malformed. (the scope "account" is not allowed; allowed are ["view_profile" "edit_products"])
+}
+
+// A request says why the server refused it.
+func ExampleServer_Requests() {
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	server.Provider("https://app.example/callback").RefreshToken("a refresh token")
+	for _, request := range server.Requests() {
+		fmt.Println(request.Method, request.Path, request.Status, request.Reason)
+	}
+	// Output: POST /oauth/token 400 the refresh token is unknown
+}
+
+// Tests that share a server log in different users.
+func ExampleServer_AuthorizeAs() {
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	provider := server.Provider("https://app.example/callback")
+	for _, name := range []string{"Ann", "Bob"} {
+		session, _ := provider.BeginAuth("state")
+		authURL, _ := session.GetAuthURL()
+		callbackURL, _ := server.AuthorizeAs(gumroadtest.User{Name: name}, authURL)
+		callback, _ := http.NewRequest("GET", callbackURL, nil)
+		session.Authorize(provider, callback.URL.Query())
+		user, _ := provider.FetchUser(session)
+		fmt.Println(user.Name)
+	}
+	// Output:
+	// Ann
+	// Bob
 }
