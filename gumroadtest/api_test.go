@@ -52,6 +52,8 @@ func TestHandle(t *testing.T) {
 		assert.Equal(t, 200, resp.StatusCode)
 		assert.Equal(t, "/v2/products/7 7 "+john+" true", body)
 	}
+	_, body := call(t, http.MethodGet, s.URL+"/api/v2/products/a%2Fb", token)
+	assert.Equal(t, "/v2/products/a/b a/b "+john+" true", body)
 	resp, body := call(t, http.MethodHead, s.URL+"/v2/products/7", token)
 	assert.Equal(t, 200, resp.StatusCode, "HEAD")
 	assert.Empty(t, body)
@@ -62,9 +64,9 @@ func TestHandle(t *testing.T) {
 		assert.Equal(t, "gumroadtest: there is no endpoint "+request+"; if Gumroad's API has it, call Handle for it\n", body)
 		assert.Equal(t, strings.TrimSpace(strings.TrimPrefix(body, "gumroadtest: ")), lastRequest(s).Reason)
 	}
-	requests := s.Requests()
-	assert.Equal(t, "/v2/products/7", requests[2].Path, "/api/v2 is /v2")
-	assert.Equal(t, "/v2/products/7", requests[1].Path)
+	for i, path := range []string{"/v2/products/7", "/v2/products/7", "/v2/products/a/b"} {
+		assert.Equal(t, path, s.Requests()[i+1].Path, "/api/v2 is /v2")
+	}
 }
 
 func TestHandleChecksTheToken(t *testing.T) {

@@ -41,8 +41,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -180,7 +178,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var endpoint http.Handler = s.endpoint
 	if err != nil {
 		endpoint = s.refuse(http.StatusBadRequest, err.Error())
-	} else if !s.hasEndpoint(received.Path, r.Method) {
+	} else if _, pattern := s.endpoint.Handler(r); pattern == "" {
 		// ServeMux would answer 405 to a wrong method.
 		endpoint = s.refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
 	}
@@ -196,15 +194,6 @@ func (s *Server) refuse(status int, why string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.explain(r, why)
 		http.Error(w, "gumroadtest: "+why, status)
-	})
-}
-
-// hasEndpoint reports whether there is an endpoint for the path and one of the
-// methods.
-func (s *Server) hasEndpoint(path string, methods ...string) bool {
-	return slices.ContainsFunc(methods, func(method string) bool {
-		_, pattern := s.endpoint.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
-		return pattern != ""
 	})
 }
 
