@@ -158,8 +158,8 @@ func (s *Server) Advance(d time.Duration) {
 func (s *Server) now() time.Time { return time.Now().Add(s.advanced) }
 
 // ServeHTTP answers a request as Gumroad does. A program can use it to serve the
-// server below a path prefix, which [http.StripPrefix] must then remove, or at an
-// address of its own.
+// server below a path prefix, which [http.StripPrefix] must then remove, or at a
+// fixed URL.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/api/v2/") {
 		http.StripPrefix("/api", s).ServeHTTP(w, r)
