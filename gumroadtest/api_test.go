@@ -228,15 +228,6 @@ func TestHandleNeedsAToken(t *testing.T) {
 	assert.Equal(t, "the access token was revoked", lastRequest(s).Reason)
 }
 
-func TestHandlePanicsForAnUnknownScope(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	for _, scopes := range [][]string{{"view_sale"}, {"view_sales", "view_sale"}} {
-		assert.PanicsWithValue(t, `gumroadtest: Handle: Gumroad has no scope "view_sale"`, func() { s.Handle("GET /sales", http.NotFoundHandler(), scopes...) })
-	}
-	assert.PanicsWithValue(t, `gumroadtest: Handle: Gumroad has no scope "no token"`, func() { s.Handle("GET /sales", http.NotFoundHandler(), "view_sales", NoToken) })
-}
-
 // A missing scope is a 403 with an empty body, or with JSON where the scope account is not enough.
 func TestHandleMissingScope(t *testing.T) {
 	s := NewServer()

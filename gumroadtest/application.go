@@ -1,7 +1,6 @@
 package gumroadtest
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -32,26 +31,6 @@ type Application struct {
 	// a confidential application, which only Gumroad can make, the server skips the
 	// page if the user granted the same scopes before.
 	Confidential bool
-}
-
-// publicScopes are the scopes of a new application at Gumroad: the documented ones
-// and two more.
-var publicScopes = []string{
-	gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,
-	gumroad.ScopeViewSales, gumroad.ScopeViewPayouts, gumroad.ScopeViewTaxData, gumroad.ScopeMarkSalesAsShipped,
-	gumroad.ScopeEditSales, gumroad.ScopeAccount, "ifttt", "revenue_share",
-}
-
-// otherScopes are the other scopes in Gumroad's source.
-var otherScopes = []string{"view_public", "refund_sales", "mobile_api", "creator_api", "unfurl", "helper_api"}
-
-// mustExist panics if Gumroad does not have one of the scopes.
-func mustExist(scopes []string, method string) {
-	for _, scope := range scopes {
-		if !slices.Contains(publicScopes, scope) && !slices.Contains(otherScopes, scope) {
-			panic(fmt.Sprintf("gumroadtest: %s: Gumroad has no scope %q", method, scope))
-		}
-	}
 }
 
 // Application returns the application, with all of its scopes. To change a part of

@@ -45,20 +45,6 @@ func TestConfidential(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A new application may ask for all public scopes, which view_public is not.
-func TestPublicScopes(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	s.Provider(callbackURL)
-	page := s.URL + AuthorizePath + "?client_id=" + s.ClientID + "&redirect_uri=" + callbackURL + "&scope="
-	_, err := s.Authorize(page + "view_profile+edit_profile+edit_products+edit_emails+view_sales+view_payouts+view_tax_data+mark_sales_as_shipped+edit_sales+account+ifttt+revenue_share")
-	assert.NoError(t, err)
-	for _, scope := range []string{"view_public", "refund_sales", "everything"} {
-		_, err = s.Authorize(page + scope)
-		assert.ErrorContains(t, err, "invalid_scope", scope)
-	}
-}
-
 // One text in the field of Gumroad's form is several redirect URIs.
 func TestRedirectURIsInOneText(t *testing.T) {
 	s := NewServer()
@@ -90,15 +76,6 @@ func TestApplicationChangesInPart(t *testing.T) {
 	assert.Equal(t, publicScopes, s.Application().Scopes)
 }
 
-func TestSetApplicationPanicsForAnUnknownScope(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	assert.PanicsWithValue(t, `gumroadtest: SetApplication: Gumroad has no scope "view_profil"`, func() { s.SetApplication(Application{Scopes: []string{"account", "view_profil"}}) })
-	assert.NotPanics(t, func() {
-		s.SetApplication(Application{Scopes: []string{"account", "ifttt", "view_public", "refund_sales"}})
-	})
-}
-
 // A program calls Gumroad's API with its provider's client.
 func TestProviderSetsHTTPClient(t *testing.T) {
 	s := NewServer()
@@ -109,16 +86,4 @@ func TestProviderSetsHTTPClient(t *testing.T) {
 	resp.Body.Close()
 	assert.Equal(t, 200, resp.StatusCode)
 	assert.Equal(t, UserPath, lastRequest(s).Path)
-}
-
-// An application that was registered before March 2026 may not ask for account.
-func TestOldApplication(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	app := s.Application()
-	app.Scopes = []string{"view_profile", "edit_products"}
-	s.SetApplication(app)
-	s.Provider(callbackURL)
-	_, err := s.Authorize(s.URL + AuthorizePath + "?" + pageQuery(s, "scope=view_profile+account"))
-	assert.EqualError(t, err, `gumroadtest: opening the authorization page: invalid_scope: The requested scope is invalid, unknown, or malformed. (the scope "account" is not allowed; allowed are ["view_profile" "edit_products"])`)
 }

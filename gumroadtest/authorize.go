@@ -123,30 +123,6 @@ func (s *Server) checkRequest(form url.Values) *oauthError {
 	return nil
 }
 
-// checkScopes returns why the scopes are not allowed, or "".
-func checkScopes(scope string, allowed []string) string {
-	if strings.ContainsAny(scope, "\t\n\r") {
-		return fmt.Sprintf("the scopes in %q are not separated by blanks", scope)
-	}
-	for _, name := range splitScopes(scope) {
-		if !slices.Contains(allowed, name) {
-			return fmt.Sprintf("the scope %q is not allowed; allowed are %q", name, allowed)
-		}
-	}
-	return ""
-}
-
-// splitScopes returns each scope once. It splits where Ruby does.
-func splitScopes(scope string) []string {
-	var scopes []string
-	for _, name := range strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }) {
-		if !slices.Contains(scopes, name) {
-			scopes = append(scopes, name)
-		}
-	}
-	return scopes
-}
-
 // decision is what a button on the page does with a request that checkRequest
 // accepts, for the user with this id. It returns the callback URL. The caller holds
 // s.mu.

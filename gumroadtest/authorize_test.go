@@ -204,32 +204,6 @@ func TestConsentEnds(t *testing.T) {
 	assert.True(t, asked(), "all tokens are revoked")
 }
 
-// Each request passed in an earlier version and is refused by Gumroad.
-func TestScopesAreSeparatedByBlanks(t *testing.T) {
-	s := NewServer()
-	defer s.Close()
-	p := s.Provider(callbackURL, "view_profile", "view_sales")
-	session := loggedIn(t, s, p)
-	for name, separator := range map[string]string{
-		"newline": "\n", "tab": "\t", "carriage return": "\r", "no-break space": "\u00a0", "next line": "\u0085", "comma": ",",
-	} {
-		scope := "scope=" + url.QueryEscape("view_profile"+separator+"view_sales")
-		_, err := s.Authorize(s.URL + AuthorizePath + "?" + pageQuery(s, scope))
-		assert.ErrorContains(t, err, "invalid_scope", name)
-		assert.Equal(t, 400, get(t, s.URL+AuthorizePath+"?"+pageQuery(s, scope)).status, name)
-		status, answer := post(t, s.URL+TokenPath, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {session.RefreshToken},
-			"client_id": {s.ClientID}, "scope": {"view_profile" + separator + "view_sales"}})
-		assert.Equal(t, 400, status, name)
-		assert.Equal(t, "invalid_scope", answer["error"], name)
-	}
-	for _, good := range []string{"view_profile+view_sales", "++view_profile++view_sales+", "view_profile%0Bview_sales", "view_profile%0Cview_sales"} {
-		_, err := s.Authorize(s.URL + AuthorizePath + "?" + pageQuery(s, "scope="+good))
-		assert.NoError(t, err, good)
-	}
-	_, err := s.Authorize(s.URL + AuthorizePath + "?" + pageQuery(s, "scope=view_profile%0Aview_sales"))
-	assert.ErrorContains(t, err, `(the scopes in "view_profile\nview_sales" are not separated by blanks)`)
-}
-
 func TestResponseMode(t *testing.T) {
 	s := NewServer()
 	defer s.Close()

@@ -1,0 +1,53 @@
+package gumroadtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	gumroad "github.com/gumroad/goth-gumroad"
+)
+
+// publicScopes are the scopes of a new application at Gumroad: the documented ones
+// and two more.
+var publicScopes = []string{
+	gumroad.ScopeViewProfile, gumroad.ScopeEditProfile, gumroad.ScopeEditProducts, gumroad.ScopeEditEmails,
+	gumroad.ScopeViewSales, gumroad.ScopeViewPayouts, gumroad.ScopeViewTaxData, gumroad.ScopeMarkSalesAsShipped,
+	gumroad.ScopeEditSales, gumroad.ScopeAccount, "ifttt", "revenue_share",
+}
+
+// otherScopes are the other scopes in Gumroad's source.
+var otherScopes = []string{"view_public", "refund_sales", "mobile_api", "creator_api", "unfurl", "helper_api"}
+
+// mustExist panics if Gumroad does not have one of the scopes.
+func mustExist(scopes []string, method string) {
+	for _, scope := range scopes {
+		if !slices.Contains(publicScopes, scope) && !slices.Contains(otherScopes, scope) {
+			panic(fmt.Sprintf("gumroadtest: %s: Gumroad has no scope %q", method, scope))
+		}
+	}
+}
+
+// checkScopes returns why the scopes are not allowed, or "".
+func checkScopes(scope string, allowed []string) string {
+	if strings.ContainsAny(scope, "\t\n\r") {
+		return fmt.Sprintf("the scopes in %q are not separated by blanks", scope)
+	}
+	for _, name := range splitScopes(scope) {
+		if !slices.Contains(allowed, name) {
+			return fmt.Sprintf("the scope %q is not allowed; allowed are %q", name, allowed)
+		}
+	}
+	return ""
+}
+
+// splitScopes returns each scope once. It splits where Ruby does.
+func splitScopes(scope string) []string {
+	var scopes []string
+	for _, name := range strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }) {
+		if !slices.Contains(scopes, name) {
+			scopes = append(scopes, name)
+		}
+	}
+	return scopes
+}
