@@ -19,7 +19,8 @@ const NoToken = "no token"
 // [http.ServeMux] without a host, such as "GET /products/{id}". The endpoint is
 // below /v2 and below /api/v2. The request that the handler gets has the path below
 // /v2, such as /v2/products/42. FormValue, PostFormValue, Form and PostForm hold its
-// parameters as Rails reads them, and Body can be read as well.
+// parameters as Rails reads them, and Body can be read as well. The answer is sent
+// when the handler returns.
 //
 // As Gumroad does, the server checks the access token before it calls the handler.
 // The token is in the Authorization header or in the parameter access_token. If it
@@ -128,7 +129,7 @@ func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *o
 			handler.ServeHTTP(w, r)
 			return
 		}
-		s.explain(r, refused.why)
+		explain(w, refused.why)
 		if status == http.StatusForbidden && refused.description != "" {
 			writeJSON(w, status, map[string]any{"success": false, "message": refused.description})
 			return

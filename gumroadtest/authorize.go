@@ -3,7 +3,6 @@ package gumroadtest
 import (
 	"errors"
 	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -167,12 +166,16 @@ func callback(form url.Values, pairs ...string) string {
 	return form.Get("redirect_uri") + separator + strings.Join(query, "&")
 }
 
+// pageFields are the parameters that the buttons send, in Doorkeeper's order.
+var pageFields = []string{"client_id", "redirect_uri", "state", "response_type", "response_mode", "scope", "code_challenge", "code_challenge_method"}
+
 func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) {
 	unlock := s.lock()
 	refused := s.checkRequest(r.Form)
-	page := authorizationPage{Application: s.app.Name, User: s.users[s.user], Scopes: splitScopes(r.Form.Get("scope")), Form: r.Form}
+	scopes := splitScopes(r.Form.Get("scope"))
+	page := map[string]any{"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Form": r.Form, "Fields": pageFields}
 	decide := s.auto
-	if s.app.Confidential && s.consented(page.Scopes) {
+	if s.app.Confidential && s.consented(scopes) {
 		decide = s.approve
 	}
 	var location string
@@ -183,7 +186,7 @@ func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) 
 
 	switch {
 	case refused != nil:
-		s.explain(r, refused.why)
+		explain(w, refused.why)
 		w.Header().Set("Cache-Control", "no-cache")
 		writePage(w, refused.status, "error", refused.description)
 	case location != "":
@@ -209,7 +212,7 @@ func (s *Server) serveDecision(decide decision) http.HandlerFunc {
 			redirect(w, location)
 			return
 		}
-		s.explain(r, refused.why)
+		explain(w, refused.why)
 		switch refused.code {
 		case invalidClient.code, invalidRedirectURI.code, "invalid_request":
 			body := refused.json()
@@ -229,5 +232,4 @@ func redirect(w http.ResponseWriter, location string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusFound)
-	fmt.Fprintf(w, `<html><body>You are being <a href="%s">redirected</a>.</body></html>`, html.EscapeString(location))
 }

@@ -82,58 +82,50 @@ func (s *Server) UnusedFaults() map[string][]Fault {
 	return unused
 }
 
-// nextFault returns the next fault that waits at the path. The caller holds s.mu.
-func (s *Server) nextFault(path string) (fault Fault, found bool) {
-	waiting := s.faults[path]
-	if len(waiting) == 0 {
-		return Fault{}, false
+// nextFault returns the next fault that waits at the path, or none. The caller holds
+// s.mu.
+func (s *Server) nextFault(path string) (fault Fault) {
+	if waiting := s.faults[path]; len(waiting) > 0 {
+		fault, s.faults[path] = waiting[0], waiting[1:]
 	}
-	s.faults[path] = waiting[1:]
-	return waiting[0], true
+	return fault
 }
 
-// wrap returns the endpoint with the fault.
-func (f Fault) wrap(endpoint http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var normal *httptest.ResponseRecorder
-		work := func() {
-			normal = httptest.NewRecorder()
-			endpoint.ServeHTTP(normal, r)
-		}
-		if f.After {
-			work()
-		}
-		if f.Delay > 0 {
-			select {
-			case <-time.After(f.Delay):
-			case <-r.Context().Done():
-				panic(http.ErrAbortHandler)
-			}
-		}
-		replaces := f.Status != 0 || f.Body != ""
-		if !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0) {
-			cut(w)
-		}
-		status, body := cmp.Or(f.Status, http.StatusOK), f.Body
-		if !replaces {
-			if !f.After {
-				work()
-			}
-			maps.Copy(w.Header(), normal.Header())
-			status, body = normal.Code, normal.Body.String()
-		} else if strings.HasPrefix(strings.TrimSpace(body), "{") {
-			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		}
-		for name, values := range f.Header {
-			w.Header()[http.CanonicalHeaderKey(name)] = values
-		}
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-		if f.Cut {
-			http.NewResponseController(w).Flush()
+// answer returns the answer of the endpoint, changed by the fault, or nil for an
+// answer that is lost. It also returns why the endpoint refused the request.
+func (f Fault) answer(r *http.Request, endpoint http.Handler) (answer *httptest.ResponseRecorder, why string) {
+	replaces := f.Status != 0 || f.Body != ""
+	loses := !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0)
+	answer = httptest.NewRecorder()
+	if f.After {
+		endpoint.ServeHTTP(answer, r)
+	}
+	if f.Delay > 0 {
+		select {
+		case <-time.After(f.Delay):
+		case <-r.Context().Done():
 			panic(http.ErrAbortHandler)
 		}
-	})
+	}
+	if !f.After && !replaces && !loses {
+		endpoint.ServeHTTP(answer, r)
+	}
+	why = answer.Header().Get(reasonHeader)
+	if loses {
+		return nil, why
+	}
+	if replaces {
+		answer = httptest.NewRecorder()
+		answer.Code = cmp.Or(f.Status, http.StatusOK)
+		answer.Body.WriteString(f.Body)
+		if strings.HasPrefix(strings.TrimSpace(f.Body), "{") {
+			answer.Header().Set("Content-Type", "application/json; charset=utf-8")
+		}
+	}
+	for name, values := range f.Header {
+		answer.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	return answer, why
 }
 
 // cut closes the connection in the middle of the header. If it closed the connection

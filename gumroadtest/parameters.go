@@ -14,9 +14,6 @@ import (
 	"unicode/utf8"
 )
 
-// maxMemory is how much of a multipart body is kept in memory, in bytes.
-const maxMemory = 32 << 20
-
 // readParameters sets r.Form, r.PostForm and r.MultipartForm as Rails reads
 // parameters: of any method and from JSON too, and the query takes precedence over
 // the body. The body can be read again.
@@ -63,7 +60,7 @@ func readBody(r *http.Request, body []byte) (url.Values, error) {
 	case "multipart/form-data":
 		// POST, since net/http reads the form of few other methods.
 		parsed := &http.Request{Method: http.MethodPost, Header: r.Header, Body: io.NopCloser(bytes.NewReader(body))}
-		err := parsed.ParseMultipartForm(maxMemory)
+		err := parsed.ParseMultipartForm(int64(len(body)))
 		r.MultipartForm = parsed.MultipartForm // or else r.FormValue would read the body too
 		if err != nil {
 			return nil, err

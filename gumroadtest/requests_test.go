@@ -95,35 +95,6 @@ func TestCloseEndsABodyThatNeverComes(t *testing.T) {
 	assert.Error(t, err, "the server is closed")
 }
 
-// Close does not wait for a client that does not read its answer.
-func TestCloseEndsAnAnswerThatNobodyReads(t *testing.T) {
-	s := NewServer()
-	writing := make(chan struct{})
-	s.Handle("GET /much", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(writing)
-		for {
-			if _, err := io.WriteString(w, strings.Repeat("x", 1<<20)); err != nil {
-				return
-			}
-		}
-	}), NoToken)
-	client, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
-	require.NoError(t, err)
-	defer client.Close()
-	io.WriteString(client, "GET /v2/much HTTP/1.1\r\nHost: gumroad.com\r\n\r\n")
-	<-writing
-	closed := make(chan struct{})
-	go func() {
-		s.Close()
-		close(closed)
-	}()
-	select {
-	case <-closed:
-	case <-time.After(10 * time.Second):
-		t.Fatal("Close waits for the client")
-	}
-}
-
 // Status is that of the answer that the client got.
 func TestRequestsHaveTheStatus(t *testing.T) {
 	s := NewServer()

@@ -41,10 +41,11 @@ func checkScopes(scope string, allowed []string) string {
 	return ""
 }
 
-// splitScopes returns each scope once. It splits where Ruby does.
+// splitScopes returns each scope once. It splits where Ruby does, except at what
+// checkScopes refuses.
 func splitScopes(scope string) []string {
 	var scopes []string
-	for _, name := range strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }) {
+	for _, name := range strings.FieldsFunc(scope, func(r rune) bool { return strings.ContainsRune(" \v\f", r) }) {
 		if !slices.Contains(scopes, name) {
 			scopes = append(scopes, name)
 		}

@@ -38,6 +38,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -166,33 +167,46 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	received := &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()}
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, received))
+	r = r.WithContext(r.Context()) // a copy
 	err := readParameters(r)
 	received.Form = cloneValues(r.Form)
 	unlock := s.lock()
 	s.requests = append(s.requests, received)
-	fault, failing := s.nextFault(received.Path)
+	fault := s.nextFault(received.Path)
 	unlock()
 
-	sent := &answer{ResponseWriter: w, server: s, received: received}
 	var endpoint http.Handler = s.endpoint
 	if err != nil {
-		endpoint = s.refuse(http.StatusBadRequest, err.Error())
+		endpoint = refuse(http.StatusBadRequest, err.Error())
 	} else if _, pattern := s.endpoint.Handler(r); pattern == "" {
 		// ServeMux would answer 405 to a wrong method.
-		endpoint = s.refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
+		endpoint = refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
 	}
-	if failing {
-		endpoint = fault.wrap(endpoint)
+	answer, why := fault.answer(r, endpoint)
+	unlock = s.lock()
+	received.Reason = why
+	if answer != nil {
+		received.Status = answer.Code
 	}
-	endpoint.ServeHTTP(sent, r)
-	sent.finish()
+	unlock()
+	if answer == nil {
+		cut(w)
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	if answer.Body.Len() > 0 { // or else net/http would guess a type
+		w.Write(answer.Body.Bytes())
+	}
+	if fault.Cut {
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // refuse returns a handler that answers with the status and a line of text.
-func (s *Server) refuse(status int, why string) http.Handler {
+func refuse(status int, why string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.explain(r, why)
+		explain(w, why)
 		http.Error(w, "gumroadtest: "+why, status)
 	})
 }

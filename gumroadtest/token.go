@@ -55,7 +55,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	unlock()
 
 	if refused != nil {
-		s.explain(r, refused.why)
+		explain(w, refused.why)
 		refused.challenge(w, refused.description)
 		writeJSON(w, refused.status, refused.json())
 		return
@@ -160,7 +160,7 @@ func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
 	unlock()
 
 	if refused != nil {
-		s.explain(r, refused.why)
+		explain(w, refused.why)
 		w.Header().Set("Cache-Control", "no-cache")
 		writeJSON(w, unauthorizedClient.status, unauthorizedClient.json())
 		return
