@@ -1,21 +1,28 @@
 package gumroad_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/gumroad/goth-gumroad"
+	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -591,4 +598,205 @@ func TestConcurrentUse(t *testing.T) {
 		}()
 	}
 	logins.Wait()
+}
+
+// What follows is shared by the tests of the package.
+
+// An error may contain clientKey, but none of the other values. Three of them
+// change when they are encoded in a form or a URL.
+const (
+	clientKey    = "the-client-key"
+	secret       = "the+client/secret"
+	code         = "the code=1"
+	verifier     = "the-code-verifier"
+	accessToken  = "the/access+token"
+	refreshToken = "the-refresh-token"
+
+	callbackURL = "http://127.0.0.1:3000/auth/gumroad/callback"
+)
+
+// calls lists the four requests that a provider makes. doing is what their errors
+// say was being done.
+var calls = []struct {
+	doing string
+	url   string // the default endpoint
+	make  func(*gumroad.Provider) error
+}{
+	{"exchanging the authorization code", "https://api.gumroad.com/oauth/token", func(p *gumroad.Provider) error {
+		_, err := (&gumroad.Session{CodeVerifier: verifier}).Authorize(p, url.Values{"code": {code}})
+		return err
+	}},
+	{"fetching the user", "https://api.gumroad.com/v2/user", func(p *gumroad.Provider) error {
+		_, err := p.FetchUser(&gumroad.Session{AccessToken: accessToken, RefreshToken: refreshToken})
+		return err
+	}},
+	{"refreshing the token", "https://api.gumroad.com/oauth/token", func(p *gumroad.Provider) error {
+		_, err := p.RefreshToken(refreshToken)
+		return err
+	}},
+	{"revoking the token", "https://api.gumroad.com/oauth/revoke", func(p *gumroad.Provider) error {
+		return p.RevokeToken(context.Background(), accessToken)
+	}},
+}
+
+// success is a good answer to every call.
+const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
+
+// text returns a handler that gives this answer.
+func text(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// object returns a handler that answers 200 with this JSON object, as Gumroad does
+// on success.
+func object(body string) http.HandlerFunc {
+	return text(http.StatusOK, "application/json; charset=utf-8", body)
+}
+
+// answering returns a provider for a server that gives these answers in this
+// order. The test fails unless there is exactly one request per answer.
+func answering(t *testing.T, answers ...http.Handler) *gumroad.Provider {
+	t.Helper()
+	var made atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(made.Add(1))
+		if n > len(answers) {
+			http.Error(w, "one request too many", http.StatusTeapot)
+			return
+		}
+		answers[n-1].ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		assert.EqualValues(t, len(answers), made.Load(), "requests to Gumroad")
+	})
+	return gumroad.NewCustomisedURL(clientKey, secret, callbackURL,
+		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user")
+}
+
+// at returns a provider for the server at this address.
+func at(address string, client *http.Client) *gumroad.Provider {
+	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, address+"/oauth/authorize", address+"/oauth/token", address+"/v2/user")
+	p.HTTPClient = client
+	return p
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// An exchange is a recorded request to Gumroad's OAuth engine and its answer.
+type exchange struct {
+	name   string // FILE/TITLE
+	method string
+	target string
+	bearer string // the access token in the Authorization header
+	form   url.Values
+
+	status int
+	header http.Header
+	body   string
+}
+
+// recordings returns the exchanges for which wanted is true. It fails the test if
+// there are none.
+func recordings(t *testing.T, wanted func(exchange) bool) (found []exchange) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/recordings/*.txt")
+	require.NoError(t, err)
+	for _, file := range files {
+		for _, x := range read(t, file) {
+			if wanted(x) {
+				found = append(found, x)
+			}
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+// recording returns the exchange with this name, FILE/TITLE.
+func recording(t *testing.T, name string) exchange {
+	t.Helper()
+	file, _, _ := strings.Cut(name, "/")
+	found := read(t, "testdata/recordings/"+file+".txt")
+	i := slices.IndexFunc(found, func(x exchange) bool { return x.name == name })
+	require.GreaterOrEqual(t, i, 0, "no recording %s", name)
+	return found[i]
+}
+
+var title = regexp.MustCompile(`(?m)^##### (.+)\n`)
+
+// read reads the exchanges of one file. Each exchange is a title, the request, a
+// line of five dashes, the answer and an empty line.
+func read(t *testing.T, file string) (found []exchange) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text := string(data) + "\n"
+	titles := title.FindAllStringSubmatchIndex(text, -1)
+	for i, at := range titles {
+		end := len(text)
+		if i+1 < len(titles) {
+			end = titles[i+1][0]
+		}
+		x := exchange{name: strings.TrimSuffix(filepath.Base(file), ".txt") + "/" + text[at[2]:at[3]]}
+		asked, answered, ok := strings.Cut(text[at[1]:end], "\n-----\n")
+		require.True(t, ok, x.name)
+
+		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(asked)))
+		require.NoError(t, err, x.name)
+		require.NoError(t, req.ParseForm(), x.name)
+		x.method, x.target, x.form = req.Method, req.RequestURI, req.PostForm
+		x.bearer = strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+
+		// The recorded bodies are decoded, although their headers still say chunked.
+		answered = strings.Replace(answered, "\nTransfer-Encoding: chunked\n", "\n", 1)
+		resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answered)), req)
+		require.NoError(t, err, x.name)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, x.name)
+		x.status, x.header = resp.StatusCode, resp.Header
+		x.body = strings.TrimSuffix(string(body), "\n\n")
+		found = append(found, x)
+	}
+	return found
+}
+
+// answer returns a handler that gives the recorded answer byte for byte. It fails
+// the test unless the request has the recorded address, access token and form.
+func (x exchange) answer(t *testing.T) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.NoError(t, r.ParseForm())
+		assert.Equal(t, x.method+" "+x.target, r.Method+" "+r.RequestURI)
+		assert.Equal(t, x.form, r.PostForm)
+		if x.bearer == "" {
+			assert.NotContains(t, r.Header, "Authorization")
+		} else {
+			assert.Equal(t, "Bearer "+x.bearer, r.Header.Get("Authorization"))
+		}
+		for name, values := range x.header {
+			w.Header()[name] = values
+		}
+		w.Header()["Date"] = nil // the recordings have no Date
+		w.WriteHeader(x.status)
+		w.(http.Flusher).Flush() // makes the answer chunked, as it was recorded
+		_, _ = io.WriteString(w, x.body)
+	})
+}
+
+// replaying returns a provider with the settings of the recorded request, for a
+// server that gives the recorded answer once.
+func replaying(t *testing.T, x exchange) *gumroad.Provider {
+	t.Helper()
+	p := answering(t, x.answer(t))
+	p.ClientKey, p.Secret = x.form.Get("client_id"), x.form.Get("client_secret")
+	if x.form.Has("redirect_uri") {
+		p.CallbackURL = x.form.Get("redirect_uri")
+	}
+	return p
 }

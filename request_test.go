@@ -25,21 +25,11 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/gumroad/goth-gumroad"
+	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
-
-// success is a good answer to every call.
-const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
-
-// at returns a provider for the server at this address.
-func at(address string, client *http.Client) *gumroad.Provider {
-	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, address+"/oauth/authorize", address+"/oauth/token", address+"/v2/user")
-	p.HTTPClient = client
-	return p
-}
 
 // listen calls serve for each connection, in a goroutine of its own. It returns the
 // address.
