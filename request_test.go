@@ -3,21 +3,17 @@ package gumroad_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
+
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,490 +24,225 @@ import (
 	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 )
 
-// listen calls serve for each connection, in a goroutine of its own. It returns the
-// address.
-func listen(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var open sync.WaitGroup
-	open.Add(1)
-	go func() {
-		defer open.Done()
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			open.Add(1)
-			go func() {
-				defer open.Done()
-				defer conn.Close()
-				serve(conn)
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		open.Wait()
-	})
-	return listener.Addr().String()
-}
-
-// quiet drops a server's messages about handshakes that fail on purpose.
-var quiet = log.New(io.Discard, "", 0)
-
-// ownClient returns a client that shares no connection with other tests.
-func ownClient(t *testing.T) (*http.Client, *http.Transport) {
-	t.Helper()
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}, transport
-}
-
-// The error wraps net/http's error, so that a program can find out why an answer
-// is missing or incomplete.
-func TestCausesSurvive(t *testing.T) {
-	t.Parallel()
-	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n"
-	answers := map[string]string{"before the header": "", "in the header": head, "in the body": head + "\r\n" + `{"access_token":"a","success":true,"us`}
-	for place, answer := range answers {
-		for _, call := range calls {
-			t.Run(place+" "+call.doing, func(t *testing.T) {
-				t.Parallel()
-				// serve starts a server that writes answer to each connection and then
-				// calls end.
-				serve := func(end func(net.Conn)) string {
-					return "http://" + listen(t, func(conn net.Conn) {
-						req, err := http.ReadRequest(bufio.NewReader(conn))
-						if !assert.NoError(t, err) {
-							return
-						}
-						_, _ = io.Copy(io.Discard, req.Body)
-						_, _ = io.WriteString(conn, answer)
-						end(conn)
-					})
-				}
-				client, _ := ownClient(t)
-
-				err := call.make(at(serve(func(net.Conn) {}), client))
-				assertReadable(t, call.doing, err)
-				if answer == "" {
-					assert.ErrorIs(t, err, io.EOF)
-				} else {
-					assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
-				}
-
-				err = call.make(at(serve(func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }), client))
-				assertReadable(t, call.doing, err)
-				if answer != head { // net/http reports an unexpected EOF in the header
-					var network *net.OpError
-					assert.ErrorAs(t, err, &network)
-				}
-
-				client.Timeout = 20 * time.Millisecond
-				err = call.make(at(serve(func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }), client))
-				assertReadable(t, call.doing, err)
-				assert.ErrorIs(t, err, context.DeadlineExceeded)
-				var timeout net.Error
-				require.ErrorAs(t, err, &timeout)
-				assert.True(t, timeout.Timeout())
-			})
-		}
-	}
-}
-
-// certified returns a self-signed certificate for these hosts.
-func certified(t *testing.T, hosts []string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// A certificate for other hosts is an error that wraps all its causes and gives
-// advice. This holds even if the certificate has many names.
-func TestCertificateOfOthers(t *testing.T) {
-	t.Parallel()
-	var hosts []string
-	for i := range 90 {
-		hosts = append(hosts, fmt.Sprintf("a-shop-with-a-very-long-name-number-%d.internal.example", i))
-	}
-	for _, number := range []int{1, 30, 90} {
-		certificate := certified(t, hosts[:number])
-		server := httptest.NewUnstartedServer(object(success))
-		server.Config.ErrorLog = quiet
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-		server.StartTLS()
-		t.Cleanup(server.Close)
-		for _, trusted := range []bool{true, false} {
-			client, transport := ownClient(t)
-			transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-			if trusted {
-				transport.TLSClientConfig.RootCAs.AddCert(certificate.Leaf)
-			}
-			for _, call := range calls {
-				err := call.make(at(strings.Replace(server.URL, "127.0.0.1", "localhost", 1), client))
-				assertReadable(t, call.doing, err)
-				assert.ErrorContains(t, err, "(check that CA certificates are installed, that the clock is right, and that no proxy is in between)")
-				var verification *tls.CertificateVerificationError
-				assert.ErrorAs(t, err, &verification)
-				if trusted {
-					var hostname x509.HostnameError
-					require.ErrorAs(t, err, &hostname)
-					assert.Equal(t, "localhost", hostname.Host)
-					if number == 1 {
-						assert.ErrorContains(t, err, hosts[0])
-					}
-				}
-			}
-		}
-	}
-}
-
-// The provider reads the body of an answer and ignores its Content-Type.
-func TestContentTypeIsIgnored(t *testing.T) {
-	t.Parallel()
-	for _, contentType := range []string{"text/plain", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "", "no type"} {
-		for _, call := range calls {
-			assert.NoError(t, call.make(answering(t, text(http.StatusOK, contentType, success))), call.doing)
-			err := call.make(answering(t, text(http.StatusBadRequest, contentType, `{"error":"invalid_grant","error_description":"No."}`)))
-			assert.Equal(t, "invalid_grant", asError(t, err).Code, call.doing)
-			assert.Equal(t, "No.", asError(t, err).Description, call.doing)
-		}
-	}
-}
-
-// A server may close an idle connection at the moment when the next request is
-// sent on it.
-func TestIdleConnectionThatIsClosed(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		t.Run(call.doing, func(t *testing.T) {
-			t.Parallel()
-			address := listen(t, func(conn net.Conn) {
-				reader := bufio.NewReader(conn)
-				req, err := http.ReadRequest(reader)
-				if err != nil {
-					return
-				}
-				assert.Nil(t, req.Header.Values("Idempotency-Key"), "this header must not be sent")
-				_, _ = io.Copy(io.Discard, req.Body)
-				_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success)
-				_, _ = reader.Peek(1)
-			})
-			client, _ := ownClient(t)
-			p := at("http://"+address, client)
-			for range 20 {
-				assert.NoError(t, call.make(p))
-			}
-		})
-	}
-}
-
-// gate forwards connections to a server. After it is shut, it drops all data of the
-// connections that are already open. It still forwards new connections.
-type gate struct {
-	address string
-	opened  atomic.Int64
-	shut    chan struct{}
-}
-
-func newGate(t *testing.T, server string) *gate {
-	g := &gate{shut: make(chan struct{})}
-	g.address = listen(t, func(conn net.Conn) {
-		g.opened.Add(1)
-		behind, err := net.Dial("tcp", server)
-		if !assert.NoError(t, err) {
-			return
-		}
-		defer behind.Close()
-		shut := g.shut
-		select {
-		case <-shut:
-			shut = nil // the connection was opened after the gate was shut
-		default:
-		}
-		forward := func(to, from net.Conn) {
-			buffer := make([]byte, 32<<10)
-			for {
-				n, err := from.Read(buffer)
-				select {
-				case <-shut:
-				default:
-					_, _ = to.Write(buffer[:n])
-				}
-				if err != nil {
-					return
-				}
-			}
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			forward(conn, behind)
-			conn.Close()
-		}()
-		forward(behind, conn)
-		behind.Close()
-		<-done
-	})
-	return g
-}
-
-// If a connection is lost without notice, only one request fails.
-func TestConnectionThatDiedInSilence(t *testing.T) {
-	// This test is not parallel, because it changes http.DefaultClient.
-	for _, test := range []struct {
-		name            string
-		http2, byItself bool // the server speaks HTTP/2; net/http enables it by itself
-		isDefault       bool // HTTPClient is nil
-		failures        int
-	}{
-		{name: "HTTP/2", http2: true, failures: 1},
-		{name: "HTTP/2 found by net/http", http2: true, byItself: true, failures: 1},
-		{name: "HTTP/2 of the default client", http2: true, isDefault: true, failures: 1},
-		{name: "HTTP/1", failures: 1},
-		{name: "HTTP/1 of the default client", isDefault: true, failures: 1},
-	} {
-		for _, call := range calls {
-			t.Run(test.name+" "+call.doing, func(t *testing.T) {
-				g, p := behindGate(t, test.http2, func(client *http.Client) {
-					if test.byItself {
-						trusted := client.Transport.(*http.Transport).TLSClientConfig.RootCAs
-						transport := &http.Transport{}
-						transport.CloseIdleConnections() // makes net/http set TLSClientConfig
-						transport.TLSClientConfig.RootCAs = trusted
-						client.Transport = transport
-					}
-				}, call.make)
-				if test.isDefault {
-					before := *http.DefaultClient
-					defer func() { *http.DefaultClient = before }()
-					*http.DefaultClient = *p.HTTPClient
-					p.HTTPClient = nil
-				}
-
-				p.Client().Timeout = 50 * time.Millisecond
-				assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
-				p.Client().Timeout = patience
-				opened := g.opened.Load()
-				for range 5 {
-					assert.NoError(t, call.make(p))
-				}
-				assert.Equal(t, opened+1, g.opened.Load(), "connections")
-			})
-		}
-	}
-}
-
-// If the provider cannot see a transport's connections, one more request fails.
-func TestConnectionThatDiedInSilenceOfAnotherTransport(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		_, p := behindGate(t, true, func(client *http.Client) {
-			inner := client.Transport
-			client.Transport = transport(func(r *http.Request) (*http.Response, error) {
-				resp, err := inner.RoundTrip(r)
-				if err != nil {
-					err = fmt.Errorf("giving up: %w", err)
-				}
-				return resp, err
-			})
-		}, call.make)
-		p.HTTPClient.Timeout = 50 * time.Millisecond
-		for range 2 {
-			assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
-		}
-		p.HTTPClient.Timeout = patience
-		for range 5 {
-			assert.NoError(t, call.make(p))
-		}
-	}
-}
+// success is a good answer to every call.
+const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
 
 // patience is long enough for a good answer, even on a busy machine.
 const patience = 10 * time.Second
 
-// behindGate returns a provider that has made two requests at once through a gate,
-// which is now shut. Its client has two connections, or one that is enough for both
-// requests. change can change the client before its first request.
-func behindGate(t *testing.T, http2 bool, change func(*http.Client), call func(*gumroad.Provider) error) (*gate, *gumroad.Provider) {
-	t.Helper()
-	both := make(chan struct{}) // closed when two requests have arrived
-	var arrived atomic.Int64
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, http2, r.ProtoMajor == 2)
-		if arrived.Add(1) == 2 {
-			close(both)
-		}
-		<-both
-		object(success)(w, r)
-	}))
-	server.Config.ErrorLog = quiet
-	server.EnableHTTP2 = http2
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	g := newGate(t, server.Listener.Addr().String())
-	t.Cleanup(server.CloseClientConnections)
-
-	client := server.Client()
-	change(client)
-	client.Timeout = patience
-	t.Cleanup(client.CloseIdleConnections)
-	p := at("https://"+g.address, client)
-	var first sync.WaitGroup
-	for range 2 {
-		first.Add(1)
-		go func() {
-			defer first.Done()
-			assert.NoError(t, call(p))
-		}()
-	}
-	first.Wait()
-	close(g.shut)
-	return g, p
+// at returns a provider for the server at this URL.
+func at(base string, client *http.Client) *gumroad.Provider {
+	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, base+"/oauth/authorize", base+"/oauth/token", base+"/v2/user")
+	p.HTTPClient = client
+	return p
 }
 
-// Some transports use a client of their own, which follows redirects.
-func TestTransportThatFollowsRedirects(t *testing.T) {
-	t.Parallel()
-	elsewhere := httptest.NewServer(object(success))
-	defer elsewhere.Close()
-	for _, call := range calls {
-		for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
-			p := answering(t, http.RedirectHandler(elsewhere.URL, status))
-			inner := &http.Client{}
-			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
-			err := call.make(p)
-			assertReadable(t, call.doing, err)
-			assert.ErrorContains(t, err, "the Transport of HTTPClient followed a redirect (check that its redirects are switched off)")
+// over returns a provider whose requests are answered by answer.
+func over(answer transport) *gumroad.Provider {
+	p := gumroad.New(clientKey, secret, callbackURL)
+	p.HTTPClient = &http.Client{Transport: answer}
+	return p
+}
 
-			// The documentation of HTTPClient says to do this.
-			p = answering(t, http.RedirectHandler(elsewhere.URL, status))
-			inner.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) { return inner.Do(r) })}
-			assert.Equal(t, status, asError(t, call.make(p)).StatusCode)
+// response returns a response with this body.
+func response(status int, header http.Header, body io.Reader) *http.Response {
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(body)}
+}
+
+// refresh makes a request for which only the error matters.
+func refresh(p *gumroad.Provider) error {
+	_, err := p.RefreshToken(refreshToken)
+	return err
+}
+
+// A counted server counts its connections, and can let those that are open fall
+// silent, as after a cable was pulled.
+type counted struct {
+	*httptest.Server
+	opened, open atomic.Int64
+	silence      atomic.Pointer[atomic.Bool] // of the connections that are accepted now
+}
+
+func newCounted(t *testing.T, http2 bool, handler http.HandlerFunc) *counted {
+	s := &counted{Server: httptest.NewUnstartedServer(handler)}
+	s.silence.Store(new(atomic.Bool))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			s.opened.Add(1)
+			s.open.Add(1)
+		case http.StateClosed:
+			s.open.Add(-1)
 		}
 	}
+	s.Listener = silencing{s.Listener, s}
+	s.EnableHTTP2 = http2
+	s.StartTLS()
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s
 }
 
-// A transport that breaks the rules of http.RoundTripper does not cause a panic.
-func TestTransportWithoutAnswer(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		for _, answer := range []*http.Response{nil, {StatusCode: http.StatusOK}, {Body: http.NoBody}} {
-			p := gumroad.New(clientKey, secret, callbackURL)
-			p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer, nil })}
-			err := call.make(p)
-			assertReadable(t, call.doing, err)
-			assert.ErrorContains(t, err, "the Transport of HTTPClient returned no answer")
-		}
+// fallSilent makes the server answer nothing more on the connections that are open.
+func (s *counted) fallSilent() { s.silence.Swap(new(atomic.Bool)).Store(true) }
+
+// kinds are the kinds of HTTPClient that an application can have.
+var kinds = []string{"own transport", "wrapped transport", "default client"}
+
+// client returns an HTTPClient of this kind for the server. The test must be done
+// with http.DefaultClient before another test uses it, and runs in parallel otherwise.
+func (s *counted) client(t *testing.T, kind string, timeout time.Duration) *http.Client {
+	inner := s.Client().Transport.(*http.Transport)
+	client := &http.Client{Transport: inner, Timeout: timeout}
+	switch kind {
+	case "default client":
+		before, beforeTimeout := http.DefaultTransport, http.DefaultClient.Timeout
+		t.Cleanup(func() { http.DefaultTransport, http.DefaultClient.Timeout = before, beforeTimeout })
+		http.DefaultTransport, http.DefaultClient.Timeout = inner, timeout
+		return nil
+	case "wrapped transport":
+		client.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			resp, err := inner.RoundTrip(r)
+			if err != nil {
+				err = fmt.Errorf("giving up: %w", err)
+			}
+			return resp, err
+		})
 	}
+	t.Parallel()
+	return client
 }
 
-// No request is answered from a cache, and none carries another user's cookie.
-func TestRequestsAreNotMixedUp(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		jar, err := cookiejar.New(nil)
-		require.NoError(t, err)
-		var asked []*http.Request
-		p := answering(t)
-		p.HTTPClient = &http.Client{Jar: jar, Transport: transport(func(r *http.Request) (*http.Response, error) {
-			asked = append(asked, r)
-			return &http.Response{
-				StatusCode: http.StatusOK, Header: http.Header{"Set-Cookie": {"user=alice"}, "Cache-Control": {"private, max-age=1"}},
-				Body: io.NopCloser(strings.NewReader(success)), Request: r,
-			}, nil
-		})}
-		address, err := url.Parse(p.TokenURL)
-		require.NoError(t, err)
-		jar.SetCookies(address, []*http.Cookie{{Name: "user", Value: "bob", Path: "/"}})
-		require.NoError(t, call.make(p), call.doing)
-		require.Len(t, asked, 1)
-		assert.Equal(t, "no-store", asked[0].Header.Get("Cache-Control"))
-		assert.Empty(t, asked[0].Header.Get("Cookie"))
-		require.Len(t, jar.Cookies(address), 1)
-		assert.Equal(t, "bob", jar.Cookies(address)[0].Value)
+type silencing struct {
+	net.Listener
+	server *counted
+}
+
+func (l silencing) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return silenced{conn, l.server.silence.Load()}, err
+}
+
+type silenced struct {
+	net.Conn
+	silent *atomic.Bool
+}
+
+func (c silenced) Write(data []byte) (int, error) {
+	if c.silent.Load() {
+		return len(data), nil
 	}
+	return c.Conn.Write(data)
 }
 
-// A connection is reused after an error page.
-func TestErrorPageKeepsTheConnection(t *testing.T) {
-	t.Parallel()
-	for _, size := range []int{10_000, 60_000} {
-		for _, call := range calls {
-			var opened atomic.Int64
-			server := httptest.NewUnstartedServer(text(http.StatusServiceUnavailable, "text/html", "<!DOCTYPE html>"+strings.Repeat("x", size)))
-			server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					opened.Add(1)
+// An outage leaves no more connections open than with a plain http.Client.
+func TestOutage(t *testing.T) {
+	const workers, each, timeout = 10, 12, 50 * time.Millisecond
+	outage := func(s *counted, request func(i int) error) (open func() int64) {
+		var work sync.WaitGroup
+		for range workers {
+			work.Add(1)
+			go func() {
+				defer work.Done()
+				for i := range each {
+					assert.ErrorIs(t, request(i), context.DeadlineExceeded)
 				}
+			}()
+		}
+		work.Wait()
+		return s.open.Load
+	}
+	hang := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}
+
+	plain := newCounted(t, true, hang)
+	client := plain.Client()
+	client.Timeout = timeout
+	wanted := outage(plain, func(int) error {
+		_, err := client.Get(plain.URL)
+		return err
+	})()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			s := newCounted(t, true, hang)
+			p := at(s.URL, s.client(t, kind, timeout))
+			open := outage(s, func(i int) error { return calls[i%len(calls)].make(p) })
+			assert.Eventually(t, func() bool { return open() <= wanted+10 }, patience, time.Millisecond, "%d connections, %d with a plain client", open(), wanted)
+		})
+	}
+}
+
+// A slow answer, or a request that the application gave up, does not make the
+// provider open a connection for each request.
+func TestHealthyConnectionIsKept(t *testing.T) {
+	for _, http2 := range []bool{true, false} {
+		for _, kind := range kinds {
+			for _, failure := range []string{"slow answer", "ended context"} {
+				t.Run(fmt.Sprintf("%s, %s, HTTP/2 %t", failure, kind, http2), func(t *testing.T) {
+					var slow atomic.Bool
+					var asked atomic.Int64
+					s := newCounted(t, http2, func(w http.ResponseWriter, r *http.Request) {
+						_, _ = io.Copy(io.Discard, r.Body)
+						asked.Add(1)
+						if slow.Swap(false) {
+							<-r.Context().Done()
+							return
+						}
+						object(success)(w, r)
+					})
+					p := at(s.URL, s.client(t, kind, patience))
+					require.NoError(t, refresh(p))
+					ctx, cancel := context.WithCancel(t.Context())
+					if failure == "slow answer" {
+						slow.Store(true)
+						ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+					} else {
+						cancel()
+					}
+					defer cancel()
+					assert.ErrorIs(t, p.RevokeToken(ctx, accessToken), ctx.Err())
+					for i := range 20 {
+						assert.NoError(t, calls[i%len(calls)].make(p))
+					}
+					if failure == "slow answer" {
+						assert.LessOrEqual(t, s.opened.Load(), int64(3), "connections")
+					} else {
+						assert.EqualValues(t, 1, s.opened.Load(), "connections")
+						assert.EqualValues(t, 21, asked.Load(), "requests")
+					}
+				})
 			}
-			server.StartTLS()
-			p := at(server.URL, server.Client())
-			for range 50 {
-				assert.Equal(t, http.StatusServiceUnavailable, asError(t, call.make(p)).StatusCode)
-			}
-			assert.LessOrEqual(t, opened.Load(), int64(2), call.doing)
-			server.Close()
 		}
 	}
 }
 
-// If the first request on a lost connection is canceled, the next request uses a
-// new connection.
-func TestConnectionThatDiedInSilenceUnderACanceledRequest(t *testing.T) {
-	t.Parallel()
-	revoke := func(p *gumroad.Provider) error { return p.RevokeToken(context.Background(), accessToken) }
-	_, p := behindGate(t, true, func(*http.Client) {}, revoke)
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
-	assert.ErrorIs(t, p.RevokeToken(ctx, accessToken), context.Canceled)
-	assert.NoError(t, revoke(p))
-}
-
-// A timeout within an answer also makes the provider open a new connection.
-func TestConnectionThatDiedInTheAnswer(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		var opened atomic.Int64
-		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			if opened.Load() > 1 {
-				object(success)(w, r)
-				return
-			}
-			_, _ = io.WriteString(w, `{"success":`)
-			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-		}))
-		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-			if state == http.StateNew {
-				opened.Add(1)
-			}
+// A connection that falls silent costs at most two requests.
+func TestConnectionThatFellSilent(t *testing.T) {
+	for _, http2 := range []bool{true, false} {
+		for _, kind := range kinds {
+			t.Run(fmt.Sprintf("%s, HTTP/2 %t", kind, http2), func(t *testing.T) {
+				s := newCounted(t, http2, object(success))
+				p := at(s.URL, s.client(t, kind, patience))
+				for _, call := range calls {
+					require.NoError(t, call.make(p))
+					s.fallSilent()
+					p.Client().Timeout = 100 * time.Millisecond
+					failed := 0
+					for failed < 9 && call.make(p) != nil {
+						failed++
+					}
+					assert.Contains(t, []int{1, 2}, failed, "requests that failed when %s", call.doing)
+					p.Client().Timeout = patience
+				}
+			})
 		}
-		server.EnableHTTP2 = true
-		server.StartTLS()
-		p := at(server.URL, server.Client())
-		p.HTTPClient.Timeout = 50 * time.Millisecond
-		assert.ErrorIs(t, call.make(p), context.DeadlineExceeded)
-		p.HTTPClient.Timeout = patience
-		assert.NoError(t, call.make(p))
-		server.CloseClientConnections()
-		server.Close()
 	}
 }
 
@@ -522,63 +253,190 @@ func (slow) Error() string   { return "too slow" }
 func (slow) Timeout() bool   { return true }
 func (slow) Temporary() bool { return true }
 
-// After a request that timed out, and after no other one, the next request uses a
-// connection of its own.
+// Only a request without a complete response makes the next one the last on its
+// connection, and only the next one.
 func TestConnectionAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name  string
-		body  string
-		then  error // in place of the end of the body
-		err   error // in place of an answer
-		alone bool
+		name   string
+		status int
+		body   string
+		then   error // in place of the end of the body
+		err    error // in place of a response
+		last   bool
 	}{
-		{name: "success", body: success, then: io.EOF},
-		{name: "too long", body: strings.Repeat("x", 3<<20), then: io.EOF},
-		{name: "not JSON", body: page, then: io.EOF},
-		{name: "cut off", body: success, then: io.ErrUnexpectedEOF},
-		{name: "refused", err: errors.New("connection refused")},
-		{name: "timed out", err: slow{}, alone: true},
-		{name: "timed out, and wrapped", err: fmt.Errorf("giving up: %w", slow{}), alone: true},
-		{name: "timed out, and wrapped twice", err: &url.Error{Op: "Get", Err: fmt.Errorf("giving up: %w", slow{})}, alone: true},
-		{name: "timed out in the body", body: success, then: slow{}, alone: true},
+		{name: "success", status: 200, body: success, then: io.EOF},
+		{name: "refused", status: 503, body: page, then: io.EOF},
+		{name: "too long", status: 200, body: strings.Repeat("x", 3<<20), then: io.EOF},
+		{name: "not JSON", status: 200, body: page, then: io.EOF},
+		{name: "cut off", status: 200, body: success, then: io.ErrUnexpectedEOF, last: true},
+		{name: "refused and cut off", status: 503, body: page, then: io.ErrUnexpectedEOF, last: true},
+		{name: "timed out in the body", status: 200, body: success, then: slow{}, last: true},
+		{name: "no connection", err: errors.New("connection refused"), last: true},
+		{name: "timed out", err: slow{}, last: true},
+		{name: "a transport's own cancel", err: context.Canceled, last: true},
 	} {
 		for _, call := range calls {
-			var alone []bool
-			p := gumroad.New(clientKey, secret, callbackURL)
-			p.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-				alone = append(alone, r.Close)
+			var last []bool
+			p := over(func(r *http.Request) (*http.Response, error) {
+				last = append(last, r.Close)
+				if len(last) > 1 {
+					return response(http.StatusOK, nil, strings.NewReader(success)), nil
+				}
 				if test.err != nil {
 					return nil, test.err
 				}
-				body := io.MultiReader(strings.NewReader(test.body), iotest.ErrReader(test.then))
-				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
-			})}
-			_ = call.make(p)
-			_ = call.make(p)
-			assert.Equal(t, []bool{false, test.alone}, alone, test.name)
+				return response(test.status, nil, io.MultiReader(strings.NewReader(test.body), iotest.ErrReader(test.then))), nil
+			})
+			for range 3 {
+				_ = call.make(p)
+			}
+			assert.Equal(t, []bool{false, test.last, false}, last, "%s when %s", test.name, call.doing)
 		}
 	}
 }
 
-// A transport with a registered protocol is not replaced after a timeout.
-func TestProtocolOfTheApplicationsOwn(t *testing.T) {
+// The application's own cancel says nothing about the connection. Its deadline does.
+func TestConnectionAfterACancel(t *testing.T) {
 	t.Parallel()
-	answer := transport(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
-	own := &http.Transport{}
-	own.RegisterProtocol("unixlike", transport(func(r *http.Request) (*http.Response, error) { return answer(r) }))
-	p := at("unixlike://gumroad", &http.Client{Transport: own, Timeout: time.Millisecond})
-	_, err := p.RefreshToken(refreshToken)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	answer = func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(success))}, nil
+	for _, test := range []struct {
+		name string
+		end  func(context.Context) (context.Context, context.CancelFunc)
+		last bool
+	}{
+		{"cancel", context.WithCancel, false},
+		{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 20*time.Millisecond)
+		}, true},
+	} {
+		ctx, cancel := test.end(t.Context())
+		defer cancel()
+		var last []bool
+		p := over(func(r *http.Request) (*http.Response, error) {
+			last = append(last, r.Close)
+			if len(last) > 1 {
+				return response(http.StatusOK, nil, strings.NewReader(success)), nil
+			}
+			if !test.last {
+				cancel()
+			}
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		assert.ErrorIs(t, p.RevokeToken(ctx, accessToken), ctx.Err())
+		assert.NoError(t, p.RevokeToken(t.Context(), accessToken))
+		assert.Equal(t, []bool{false, test.last}, last, test.name)
 	}
-	p.HTTPClient.Timeout = patience
-	_, err = p.RefreshToken(refreshToken)
-	assert.NoError(t, err)
 }
 
-// closed is a body that records whether it was closed.
+// The failures of one host are not forgotten when another host answers.
+func TestConnectionsOfTwoHosts(t *testing.T) {
+	t.Parallel()
+	last := map[string][]bool{}
+	p := over(func(r *http.Request) (*http.Response, error) {
+		last[r.URL.Host] = append(last[r.URL.Host], r.Close)
+		if r.URL.Host == "users.example" {
+			return nil, slow{}
+		}
+		return response(http.StatusOK, nil, strings.NewReader(success)), nil
+	})
+	p.ProfileURL = "https://users.example/v2/user"
+	for range 4 {
+		s := &gumroad.Session{}
+		_, err := s.Authorize(p, url.Values{"code": {code}})
+		require.NoError(t, err)
+		_, err = p.FetchUser(s)
+		require.ErrorIs(t, err, slow{})
+	}
+	assert.Equal(t, map[string][]bool{
+		"api.gumroad.com": {false, false, false, false},
+		"users.example":   {false, true, false, true},
+	}, last)
+}
+
+// Several requests that fail at once on one connection cost one connection.
+func TestFailuresAtOnce(t *testing.T) {
+	t.Parallel()
+	const requests = 5
+	asked, fail := make(chan bool, requests), make(chan struct{})
+	p := over(func(r *http.Request) (*http.Response, error) {
+		asked <- r.Close
+		<-fail
+		return nil, slow{}
+	})
+	failed := make(chan error, requests)
+	for range requests {
+		go func() { failed <- refresh(p) }()
+	}
+	for range requests {
+		assert.False(t, <-asked)
+	}
+	fail <- struct{}{}
+	assert.Error(t, <-failed)
+	go func() { failed <- refresh(p) }()
+	assert.True(t, <-asked)
+	close(fail)
+	for range requests {
+		assert.Error(t, <-failed)
+	}
+	_ = refresh(p)
+	assert.False(t, <-asked, "the failures were of the connection that was left")
+}
+
+// A server may close an idle connection at the moment when the next request is
+// sent on it.
+func TestIdleConnectionThatIsClosed(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		t.Run(call.doing, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			var serving sync.WaitGroup
+			serving.Add(1)
+			go func() {
+				defer serving.Done()
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					reader := bufio.NewReader(conn)
+					if req, err := http.ReadRequest(reader); assert.NoError(t, err) {
+						assert.NotContains(t, req.Header, "Idempotency-Key")
+						_, _ = io.Copy(io.Discard, req.Body)
+						_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success)
+						_, _ = reader.Peek(1) // the next request
+					}
+					conn.Close()
+				}
+			}()
+			inner := &http.Transport{MaxIdleConns: 1}
+			p := at("http://"+listener.Addr().String(), &http.Client{Transport: inner, Timeout: patience})
+			for range 20 {
+				assert.NoError(t, call.make(p))
+			}
+			inner.CloseIdleConnections()
+			listener.Close()
+			serving.Wait()
+		})
+	}
+}
+
+// A connection is used again after an error page.
+func TestErrorPageKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{true, false} {
+		s := newCounted(t, http2, text(http.StatusServiceUnavailable, "text/html", "<!DOCTYPE html>"+strings.Repeat("x", 60_000)))
+		p := at(s.URL, s.Client())
+		for i := range 20 {
+			assert.Equal(t, http.StatusServiceUnavailable, asError(t, calls[i%len(calls)].make(p)).StatusCode)
+		}
+		assert.EqualValues(t, 1, s.opened.Load(), "connections, HTTP/2 %t", http2)
+	}
+}
+
+// A closed body records that it was closed.
 type closed struct {
 	io.Reader
 	yes bool
@@ -593,103 +451,259 @@ func (c *closed) Close() error {
 func TestBodyIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
-		for _, answer := range []string{success, "", "<html>", strings.Repeat(" ", 3<<20)} {
-			body := &closed{Reader: strings.NewReader(answer)}
-			p := gumroad.New(clientKey, secret, callbackURL)
-			p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+		for _, body := range []io.Reader{strings.NewReader(success), strings.NewReader(page), strings.NewReader(strings.Repeat(" ", 3<<20)), iotest.ErrReader(slow{})} {
+			body := &closed{Reader: body}
+			_ = call.make(over(func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
-			})}
-			_ = call.make(p)
+			}))
 			assert.True(t, body.yes)
 		}
 	}
 }
 
-// An error does not show the password in an endpoint.
-func TestPasswordOfAnEndpoint(t *testing.T) {
+// A request has the method and the header that Gumroad's endpoint needs. It has no
+// cookie, which could be another user's, and a user is not read from a cache.
+func TestRequestHeader(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
-		p := at("http://user:pass-word-pass-word@127.0.0.1:1", nil)
-		err := call.make(p)
-		assertReadable(t, call.doing, err)
-		assert.NotContains(t, err.Error(), "pass-word")
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		endpoint, err := url.Parse(call.url)
+		require.NoError(t, err)
+		jar.SetCookies(endpoint, []*http.Cookie{{Name: "user", Value: "bob", Path: "/"}})
+		var asked []*http.Request
+		p := over(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r)
+			return response(http.StatusOK, http.Header{"Set-Cookie": {"user=alice; Path=/"}}, strings.NewReader(success)), nil
+		})
+		p.HTTPClient.Jar = jar
+		require.NoError(t, call.make(p))
+
+		require.Len(t, asked, 1)
+		assert.Equal(t, call.url, asked[0].URL.String())
+		if call.doing == "fetching the user" {
+			assert.Equal(t, "GET", asked[0].Method)
+			assert.Equal(t, http.Header{"Authorization": {"Bearer " + accessToken}, "Cache-Control": {"no-store"}}, asked[0].Header)
+		} else {
+			assert.Equal(t, "POST", asked[0].Method)
+			assert.Equal(t, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Idempotency-Key": nil}, asked[0].Header)
+		}
+		require.Len(t, jar.Cookies(endpoint), 1)
+		assert.Equal(t, "bob", jar.Cookies(endpoint)[0].Value)
 	}
 }
 
-// The errors of net, io and crypto/x509 can be found, however a transport wraps
-// them.
-func TestCausesOfATransport(t *testing.T) {
+// A user and a password in an endpoint, such as a staging server's, are sent as a
+// plain http.Client sends them. No error shows the password.
+func TestPasswordInAnEndpoint(t *testing.T) {
 	t.Parallel()
-	const host = "a-very-long-hostname-for-a-test-server.internal.example"
-	certificate := certified(t, []string{host}).Leaf
-	for _, cause := range []error{
-		&net.DNSError{Err: "no such host", Name: host}, &net.AddrError{Err: "missing port", Addr: host},
-		x509.UnknownAuthorityError{Cert: certificate}, x509.CertificateInvalidError{Cert: certificate, Reason: x509.Expired},
-		x509.HostnameError{Certificate: certificate, Host: host}, x509.SystemRootsError{}, io.ErrUnexpectedEOF, context.DeadlineExceeded,
+	for _, userinfo := range []string{"", "stage@", "stage:@", ":word@", "stage:pass%20w%C3%B6rd%3A-long@"} {
+		var sent []string
+		p := over(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Header.Get("Authorization"))
+			if r.Header.Get("Plain") != "" {
+				return response(http.StatusOK, nil, strings.NewReader(success)), nil
+			}
+			return nil, slow{}
+		})
+		for _, call := range calls {
+			sent = nil
+			p.TokenURL = "https://" + userinfo + "staging.example/oauth/token"
+			p.ProfileURL = "https://" + userinfo + "staging.example/v2/user"
+			plain, err := http.NewRequest(http.MethodPost, p.TokenURL, nil)
+			require.NoError(t, err)
+			plain.Header.Set("Plain", "yes")
+			if call.doing == "fetching the user" {
+				plain.Header.Set("Authorization", "Bearer "+accessToken)
+			}
+			_, err = p.HTTPClient.Do(plain)
+			require.NoError(t, err)
+			err = call.make(p)
+			require.Len(t, sent, 2)
+			assert.Equal(t, sent[0], sent[1], call.doing)
+			assertReadable(t, call.doing, err)
+			assert.NotContains(t, err.Error(), "rd%3A-long")
+			assert.NotContains(t, err.Error(), "rd:-long")
+
+			p.TokenURL, p.ProfileURL = p.TokenURL+"\x7f", p.ProfileURL+"\x7f"
+			err = call.make(p)
+			assertReadable(t, call.doing, err)
+			assert.ErrorContains(t, err, "the endpoint is not a URL (check ")
+			assert.NotContains(t, err.Error(), "long")
+		}
+	}
+}
+
+// The revocation endpoint is beside the token endpoint, at the same host.
+func TestRevocationEndpoint(t *testing.T) {
+	t.Parallel()
+	for tokenURL, wanted := range map[string]string{
+		"https://api.gumroad.com/oauth/token": "https://api.gumroad.com/oauth/revoke",
+		"http://127.0.0.1:3000":               "http://127.0.0.1:3000/revoke",
+		"http://127.0.0.1:3000/":              "http://127.0.0.1:3000/revoke",
+		"http://127.0.0.1:3000/token":         "http://127.0.0.1:3000/revoke",
+		"http://[::1]:3000/a/b/token":         "http://[::1]:3000/a/b/revoke",
+		"https://user:word@example/a%2Fb/c":   "https://user:word@example/a%2Fb/revoke",
 	} {
-		for _, wrapped := range []error{
-			cause, fmt.Errorf("giving up: %w", cause), errors.Join(errors.New("first"), cause),
-			fmt.Errorf("sent %s: %w", secret, cause), fmt.Errorf("twice: %w, %w", io.EOF, cause),
+		asked := ""
+		p := over(func(r *http.Request) (*http.Response, error) {
+			asked = r.URL.String()
+			return response(http.StatusOK, nil, strings.NewReader("{}")), nil
+		})
+		p.TokenURL = tokenURL
+		assert.NoError(t, p.RevokeToken(t.Context(), accessToken), tokenURL)
+		assert.Equal(t, wanted, asked, tokenURL)
+	}
+}
+
+// A request has a deadline, which covers the body too, since net/http keeps to it
+// until the body has been read. The shortest limit applies.
+func TestDeadlineOfARequest(t *testing.T) {
+	t.Parallel()
+	for timeout, wanted := range map[time.Duration]time.Duration{
+		0: gumroad.RequestTimeout, time.Second: time.Second, time.Hour: gumroad.RequestTimeout, -1: gumroad.RequestTimeout,
+	} {
+		for _, call := range calls {
+			var deadline time.Time
+			p := over(func(r *http.Request) (*http.Response, error) {
+				deadline, _ = r.Context().Deadline()
+				return nil, slow{}
+			})
+			p.HTTPClient.Timeout = timeout
+			before := time.Now()
+			assert.ErrorIs(t, call.make(p), slow{})
+			assert.False(t, deadline.Before(before.Add(wanted)), "%s: shorter than %s", call.doing, wanted)
+			assert.False(t, deadline.After(time.Now().Add(wanted)), "%s: longer than %s", call.doing, wanted)
+		}
+	}
+	sooner, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_ = over(func(r *http.Request) (*http.Response, error) {
+		wanted, _ := sooner.Deadline()
+		deadline, _ := r.Context().Deadline()
+		assert.Equal(t, wanted, deadline)
+		return nil, slow{}
+	}).RevokeToken(sooner, accessToken)
+}
+
+// A response of 2 MiB is read, and no longer one. A longer one is not read to its end.
+func TestLengthLimit(t *testing.T) {
+	t.Parallel()
+	const most = 2 << 20
+	for length, wanted := range map[int]string{most: "", most + 1: "the answer has more than 2097152 bytes", 9 * most: "the answer has more than 2097152 bytes"} {
+		for _, call := range calls {
+			body := strings.NewReader(success + strings.Repeat(" ", length-len(success)))
+			err := call.make(over(func(*http.Request) (*http.Response, error) { return response(http.StatusOK, nil, body), nil }))
+			if wanted == "" {
+				assert.NoError(t, err, call.doing)
+			} else {
+				assertReadable(t, call.doing, err)
+				assert.ErrorContains(t, err, wanted)
+			}
+			assert.LessOrEqual(t, length-body.Len(), most+1, "bytes that were read")
+		}
+	}
+}
+
+// Long texts in a response cost next to nothing beside what net/http needs to read
+// them. A cause is copied a few times, because each error that wraps it quotes it.
+func TestMemoryForLongTexts(t *testing.T) {
+	const mebibyte = 1 << 20
+	for _, piece := range []string{"x", `Bearer error="`, `, error="x"`, `\"`, "a-token-of-forty-three-characters-0123456789 ", "é", "<", secret} {
+		long := strings.Repeat(piece, 9*mebibyte/len(piece))
+		for name, test := range map[string]struct {
+			answer transport
+			most   uint64
+		}{
+			"header": {func(*http.Request) (*http.Response, error) {
+				return response(http.StatusUnauthorized, http.Header{"Www-Authenticate": {long, long}, "Retry-After": {long}}, http.NoBody), nil
+			}, mebibyte},
+			"cause": {func(*http.Request) (*http.Response, error) { return nil, errors.New(long) }, 64 * mebibyte},
 		} {
 			for _, call := range calls {
-				p := gumroad.New(clientKey, secret, callbackURL)
-				p.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, wrapped })}
+				p := over(test.answer)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
 				err := call.make(p)
-				assertReadable(t, call.doing, err)
-				assert.True(t, find(err, cause), "%T in %v", cause, err)
-				if strings.Contains(cause.Error(), host) {
-					assert.ErrorContains(t, err, host)
-				}
-				if strings.HasPrefix(fmt.Sprintf("%T", cause), "x509.") {
-					assert.ErrorContains(t, err, "(check that CA certificates are installed")
-				}
+				runtime.ReadMemStats(&after)
+				assert.Less(t, len(err.Error()), 1000)
+				assert.Less(t, after.TotalAlloc-before.TotalAlloc, test.most, "a %s of %q when %s", name, piece, call.doing)
 			}
 		}
 	}
 }
 
-// find reports whether err wraps cause. If errors of its type cannot be compared,
-// it looks for any error of that type.
-func find(err, cause error) bool {
-	switch cause.(type) {
-	case x509.HostnameError:
-		return errors.As(err, new(x509.HostnameError))
-	case x509.UnknownAuthorityError:
-		return errors.As(err, new(x509.UnknownAuthorityError))
-	case x509.CertificateInvalidError:
-		return errors.As(err, new(x509.CertificateInvalidError))
-	}
-	return errors.Is(err, cause)
-}
-
-// An error answer whose body is cut off keeps its status. It is not ErrUnauthorized,
-// since the rest of the body is unknown.
-func TestAnswerThatBreaksOffAfterAnError(t *testing.T) {
+// A redirect would send the secret or a token elsewhere, so none is followed, not
+// even to the same host.
+func TestRedirects(t *testing.T) {
 	t.Parallel()
-	for _, call := range calls {
-		for _, status := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
-			err := call.make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Length", "100")
-				w.WriteHeader(status)
-			})))
-			assertReadable(t, call.doing, err)
-			assert.Equal(t, status, asError(t, err).StatusCode)
-			assert.NotErrorIs(t, err, gumroad.ErrUnauthorized, "the body was not received completely")
-			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
-			assert.ErrorContains(t, err, "(try again later)")
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, location := range []string{"https://elsewhere.example/", "//elsewhere.example", "/again", "", "?", "http://[" + secret} {
+			for _, call := range calls {
+				asked := 0
+				p := over(func(*http.Request) (*http.Response, error) {
+					asked++
+					return response(status, http.Header{"Location": {location}}, strings.NewReader(success)), nil
+				})
+				p.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
+				err := call.make(p)
+				assertReadable(t, call.doing, err)
+				assert.Equal(t, status, asError(t, err).StatusCode)
+				assert.ErrorContains(t, err, "(check the provider's endpoints)")
+				assert.Equal(t, 1, asked, "requests for the redirect to %q", location)
+			}
 		}
 	}
 }
 
-// A complete error object is used, even if Content-Length announced more.
-func TestErrorWithAWrongLength(t *testing.T) {
+// Some transports use a client of their own, which follows redirects.
+func TestTransportThatFollowsRedirects(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
-		err := call.make(answering(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "1000")
-			text(http.StatusBadRequest, "application/json", `{"error":"invalid_grant"}`)(w, r)
-		})))
-		assert.Equal(t, "invalid_grant", asError(t, err).Code)
-		assert.Equal(t, strings.HasSuffix(call.url, "/oauth/token"), errors.As(err, new(*oauth2.RetrieveError)))
+		for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+			follows := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				resp := response(status, http.Header{"Location": {"https://elsewhere.example/"}}, http.NoBody)
+				if r.URL.Host == "elsewhere.example" {
+					resp = response(http.StatusOK, nil, strings.NewReader(success))
+				}
+				resp.Request = r // as net/http does
+				return resp, nil
+			})}
+			err := call.make(over(follows.Do))
+			assertReadable(t, call.doing, err)
+			assert.ErrorContains(t, err, "the Transport of HTTPClient followed a redirect, which it must leave to the provider")
+
+			follows.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+			assert.Equal(t, status, asError(t, call.make(over(follows.Do))).StatusCode)
+		}
+	}
+}
+
+// A transport that breaks the rules of http.RoundTripper does not cause a panic.
+func TestTransportWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		for _, answer := range []*http.Response{nil, {StatusCode: http.StatusOK}, {Body: http.NoBody}} {
+			err := call.make(over(func(*http.Request) (*http.Response, error) { return answer, nil }))
+			assertReadable(t, call.doing, err)
+			assert.ErrorContains(t, err, "the Transport of HTTPClient returned no answer")
+		}
+	}
+}
+
+// The body of a response is read whatever its Content-Type is.
+func TestContentTypeIsIgnored(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "no type"} {
+		for _, call := range calls {
+			header := http.Header{"Content-Type": {contentType}}
+			assert.NoError(t, call.make(over(func(*http.Request) (*http.Response, error) {
+				return response(http.StatusOK, header, strings.NewReader(success)), nil
+			})))
+			err := asError(t, call.make(over(func(*http.Request) (*http.Response, error) {
+				return response(http.StatusBadRequest, header, strings.NewReader(`{"error":"invalid_grant","error_description":"No."}`)), nil
+			})))
+			assert.Equal(t, "invalid_grant: No.", err.Code+": "+err.Description)
+		}
 	}
 }
