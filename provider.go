@@ -252,8 +252,9 @@ func seconds(lifetime any) int64 {
 	if lifetime == nil {
 		return 0
 	}
-	number, err := strconv.ParseFloat(fmt.Sprint(lifetime), 64)
-	if err != nil || !(number > 0) {
+	text := fmt.Sprint(lifetime)
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil || number < 0 || strings.Trim(text, digits+".eE+") != "" { // ParseFloat reads "inf" and "0x1p4"
 		return 0
 	}
 	return int64(min(number, math.MaxInt32))
