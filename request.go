@@ -132,7 +132,10 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 		return nil, r.fail(&url.Error{Op: op, URL: req.URL.Redacted(), Err: err})
 	}
 
-	object := decode(body)
+	var object map[string]any
+	if len(body) <= maxAnswer { // otherwise the rest is unknown
+		object = decode(body)
+	}
 	switch {
 	case resp.Request != nil && resp.Request.Response != nil:
 		return nil, r.fail(errors.New("the Transport of HTTPClient followed a redirect, which it must leave to the provider"))
