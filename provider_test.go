@@ -354,12 +354,11 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
-func TestAccessTokenThatIsNone(t *testing.T) {
+// encoding/json matches the fields of a struct in any case. Here only "access_token"
+// counts.
+func TestAccessTokenInAnotherCase(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{
-		`{}`, ``, ` `, `{"access_token":null}`, `{"access_token":""}`, `{"access_token":1}`, `{"access_token":true}`, `{"access_token":["a"]}`, `{"access_token":{}}`,
-		`{"ACCESS_TOKEN":"a"}`, `{"AccessToken":"a"}`, `{"access_token":"","Access_Token":"a"}`, `{"refresh_token":"r","expires_in":1}`, `{"token":{"access_token":"a"}}`,
-	} {
+	for _, body := range []string{`{"ACCESS_TOKEN":"a"}`, `{"AccessToken":"a"}`, `{"access_token":"","Access_Token":"a"}`, `{"access_token":null,"accesstoken":"a"}`} {
 		p := answering(t, object(body), object(body))
 		for _, i := range []int{0, 2} {
 			err := calls[i].make(p)
