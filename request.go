@@ -195,8 +195,8 @@ var challenge = regexp.MustCompile(`^Bearer (?:.*, )?error="([^"]*)"(?:, error_d
 func (r *request) refused(resp *http.Response, object map[string]any) *Error {
 	header := resp.Header.Get("WWW-Authenticate")
 	// Gumroad refuses an access token with an empty body, a challenge or a message, and
-	// everything else with an object.
-	fromGumroad := len(object) > 0
+	// everything else with an error.
+	fromGumroad := object["error"] != nil
 	if r.form == "" {
 		fromGumroad = object != nil && len(object) == 0 && header == "" || object["success"] == false
 	}
