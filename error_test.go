@@ -293,9 +293,7 @@ func TestErrorUnwrapsToRetrieveError(t *testing.T) {
 // is hidden, and so is a secret of the request, as it is and as a form encodes it.
 func TestDescription(t *testing.T) {
 	t.Parallel()
-	const token = "one-two"                                   // too short to be hidden by itself
-	const clear = "a+b/c=d e"                                 // the provider's secret
-	const encoded, longer = "a%2Bb%2Fc%3Dd+e", clear + "-two" // longer is the refresh token
+	const short, clear, encoded = "one-two", "a+b/c= d", "a%2Bb%2Fc%3D+d" // the refresh token begins with the secret
 	for said, wanted := range map[string]string{
 		"The provided authorization grant is invalid, expired, revoked, does not match the redirection URI.": "The provided authorization grant is invalid, expired, revoked, does not match the redirection URI.",
 		`a "quoted" \text\ with 100% + more & more; &c. and äöü`:                                             `a "quoted" \text\ with 100% + more & more; &c. and äöü`,
@@ -315,14 +313,14 @@ func TestDescription(t *testing.T) {
 		"https://gumroad.com/oauth/token":    "[hidden]",
 		"not " + clear + "!":                 "not [hidden]!",
 		"not " + encoded + "!":               "not [hidden]!",
-		"not " + longer + "!":                "not [hidden]!",
-		"not " + clear + "-one!":             "not [hidden]-one!",
-		"not " + token + "!":                 "not " + token + "!",
+		"not " + clear + short + "!":         "not [hidden]!",
+		"not " + clear + "-" + short + "!":   "not [hidden]-" + short + "!",
 
 		strings.Repeat("a ", 110) + unknownToken + " end": strings.TrimSpace(strings.Repeat("a ", 110)) + " [hidden] end",
 		strings.Repeat("a ", 119) + unknownToken:          strings.Repeat("a ", 119) + "[h…",
 		strings.Repeat(" ", 16<<10-20) + unknownToken:     "",
 		strings.Repeat("x", 17<<10):                       "",
+		"No." + strings.Repeat(" ", 16<<10-6) + "end":     "No. end",
 		"No. " + strings.Repeat("x", 17<<10):              "No.",
 		"No. " + strings.Repeat(" x", 1<<18):              "No. " + strings.Repeat("x ", 117) + "x…",
 	} {
@@ -330,9 +328,13 @@ func TestDescription(t *testing.T) {
 		require.NoError(t, err)
 		p := refuse(http.StatusBadRequest, string(body))
 		p.Secret = clear
-		_, err = p.RefreshToken(longer)
+		_, err = p.RefreshToken(clear + short)
 		assert.Equal(t, wanted, asError(t, err).Description, "%.60q", said)
 	}
+	// A secret of fewer than 8 characters is a part of too many words.
+	p := refuse(http.StatusBadRequest, `{"error_description":"not `+short+`!"}`)
+	p.Secret = short
+	assert.Equal(t, "not "+short+"!", asError(t, refresh(p)).Description)
 }
 
 // The text of a failure quotes the transport's. What may be a token is hidden there

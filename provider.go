@@ -254,7 +254,7 @@ func seconds(lifetime any) int64 {
 	}
 	text := fmt.Sprint(lifetime)
 	number, err := strconv.ParseFloat(text, 64)
-	if err != nil || number < 0 || strings.Trim(text, digits+".eE+") != "" { // ParseFloat reads "inf" and "0x1p4"
+	if err != nil || strings.Trim(text, digits+".eE+") != "" { // ParseFloat reads "-1", "inf" and "0x1p4" too
 		return 0
 	}
 	return int64(min(number, math.MaxInt32))
