@@ -57,12 +57,12 @@ func (p *Provider) post(ctx context.Context, doing string, form []string, secret
 func encode(pairs []string) string {
 	var form strings.Builder
 	form.Grow(512)
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
+	for i := range len(pairs) / 2 {
+		if name, value := pairs[2*i], pairs[2*i+1]; value != "" {
 			form.WriteString("&")
-			form.WriteString(pairs[i])
+			form.WriteString(name)
 			form.WriteString("=")
-			form.WriteString(url.QueryEscape(pairs[i+1]))
+			form.WriteString(url.QueryEscape(value))
 		}
 	}
 	return form.String()[1:]
