@@ -3,7 +3,6 @@ package gumroad_test
 import (
 	"bufio"
 	"context"
-
 	"errors"
 	"fmt"
 	"io"
@@ -94,8 +93,8 @@ func (s *counted) fallSilent() { s.silence.Swap(new(atomic.Bool)).Store(true) }
 // kinds are the kinds of HTTPClient that an application can have.
 var kinds = []string{"own transport", "wrapped transport", "default client"}
 
-// client returns an HTTPClient of this kind for the server. The test must be done
-// with http.DefaultClient before another test uses it, and runs in parallel otherwise.
+// client returns an HTTPClient of this kind for the server. It makes the test
+// parallel, unless the test changes http.DefaultClient.
 func (s *counted) client(t *testing.T, kind string, timeout time.Duration) *http.Client {
 	inner := s.Client().Transport.(*http.Transport)
 	client := &http.Client{Transport: inner, Timeout: timeout}
@@ -605,12 +604,13 @@ func TestLengthLimit(t *testing.T) {
 	}
 }
 
-// Long texts in a response cost next to nothing beside what net/http needs to read
-// them. A cause is copied a few times, because each error that wraps it quotes it.
+// A long header costs no more memory than net/http needs to read it. A description
+// has to be decoded, and a cause is copied by each error that quotes it.
 func TestMemoryForLongTexts(t *testing.T) {
 	const mebibyte = 1 << 20
 	for _, piece := range []string{"x", `Bearer error="`, `, error="x"`, `\"`, "a-token-of-forty-three-characters-0123456789 ", "é", "<", secret} {
 		long := strings.Repeat(piece, 9*mebibyte/len(piece))
+		description := `{"error_description":"` + strings.ReplaceAll(long[:mebibyte], `"`, `\"`) + `"}`
 		for name, test := range map[string]struct {
 			answer transport
 			most   uint64
@@ -618,6 +618,9 @@ func TestMemoryForLongTexts(t *testing.T) {
 			"header": {func(*http.Request) (*http.Response, error) {
 				return response(http.StatusUnauthorized, http.Header{"Www-Authenticate": {long, long}, "Retry-After": {long}}, http.NoBody), nil
 			}, mebibyte},
+			"description": {func(*http.Request) (*http.Response, error) {
+				return response(http.StatusBadRequest, nil, strings.NewReader(description)), nil
+			}, 16 * mebibyte},
 			"cause": {func(*http.Request) (*http.Response, error) { return nil, errors.New(long) }, 64 * mebibyte},
 		} {
 			for _, call := range calls {
