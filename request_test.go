@@ -65,7 +65,10 @@ type counted struct {
 }
 
 func newCounted(t *testing.T, http2 bool, handler http.HandlerFunc) *counted {
-	s := &counted{Server: httptest.NewUnstartedServer(handler)}
+	s := &counted{Server: httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, http2, r.ProtoMajor == 2, r.Proto)
+		handler(w, r)
+	}))}
 	s.silence.Store(new(atomic.Bool))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -142,7 +145,7 @@ func (c silenced) Write(data []byte) (int, error) {
 // An outage leaves no more connections open than with a plain http.Client.
 func TestOutage(t *testing.T) {
 	const workers, each, timeout = 10, 12, 50 * time.Millisecond
-	outage := func(s *counted, request func(i int) error) (open func() int64) {
+	outage := func(t *testing.T, s *counted, request func(i int) error) (open func() int64) {
 		var work sync.WaitGroup
 		for range workers {
 			work.Add(1)
@@ -164,7 +167,7 @@ func TestOutage(t *testing.T) {
 	plain := newCounted(t, true, hang)
 	client := plain.Client()
 	client.Timeout = timeout
-	wanted := outage(plain, func(int) error {
+	wanted := outage(t, plain, func(int) error {
 		_, err := client.Get(plain.URL)
 		return err
 	})()
@@ -172,7 +175,7 @@ func TestOutage(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			s := newCounted(t, true, hang)
 			p := at(s.URL, s.client(t, kind, timeout))
-			open := outage(s, func(i int) error { return calls[i%len(calls)].make(p) })
+			open := outage(t, s, func(i int) error { return calls[i%len(calls)].make(p) })
 			assert.Eventually(t, func() bool { return open() <= wanted+10 }, patience, time.Millisecond, "%d connections, %d with a plain client", open(), wanted)
 		})
 	}
