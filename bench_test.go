@@ -55,42 +55,22 @@ var loginRivals = []struct {
 		`"url":"https://sailorjohn.gumroad.com","links":["knots","ropes"],` +
 		`"profile_url":"https://example.com/avatar-john.png","email":"john@example.com","display_name":"Sailor John"}}`},
 	// The answer has an email, because without one github makes a third request.
-	{"github", func(client *http.Client) goth.Provider {
-		p := github.New(benchKey, benchSecret, benchCallback, benchScope)
-		p.HTTPClient = client
-		return p
-	}, `{"login":"sailorjohn","id":` + benchID + `,"node_id":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
+	{"github", github.New(benchKey, benchSecret, benchCallback, benchScope), `{"login":"sailorjohn","id":` + benchID + `,"node_id":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
 		`"avatar_url":"https://example.com/avatar-john.png","url":"https://example.com/sailorjohn","site_admin":true,` +
 		`"name":"Sailor John","company":null,"email":"john@example.com","bio":"%s",` +
 		`"type":"User","plan":["knots","ropes"]}`},
-	{"gitea", func(client *http.Client) goth.Provider {
-		p := gitea.New(benchKey, benchSecret, benchCallback, benchScope)
-		p.HTTPClient = client
-		return p
-	}, `{"id":` + benchID + `,"login":"sailorjohn","login_name":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
+	{"gitea", gitea.New(benchKey, benchSecret, benchCallback, benchScope), `{"id":` + benchID + `,"login":"sailorjohn","login_name":"G_-mnBf9b1j9A7a4ub4nFQ==",` +
 		`"full_name":"Sailor John","email":"john@example.com","avatar_url":"https://example.com/avatar-john.png",` +
 		`"html_url":"https://example.com/sailorjohn","is_admin":true,"location":null,` +
 		`"visibility":"public","description":"%s","roles":["knots","ropes"]}`},
-	{"gitlab", func(client *http.Client) goth.Provider {
-		p := gitlab.New(benchKey, benchSecret, benchCallback, benchScope)
-		p.HTTPClient = client
-		return p
-	}, `{"id":` + benchID + `,"username":"sailorjohn","name":"Sailor John","state":"active","locked":true,` +
+	{"gitlab", gitlab.New(benchKey, benchSecret, benchCallback, benchScope), `{"id":` + benchID + `,"username":"sailorjohn","name":"Sailor John","state":"active","locked":true,` +
 		`"avatar_url":"https://example.com/avatar-john.png","web_url":"https://example.com/sailorjohn",` +
 		`"email":"john@example.com","commit_email":"G_-mnBf9b1j9A7a4ub4nFQ==","linkedin":null,` +
 		`"bio":"%s","identities":["knots","ropes"]}`},
-	{"patreon", func(client *http.Client) goth.Provider {
-		p := patreon.New(benchKey, benchSecret, benchCallback, benchScope)
-		p.HTTPClient = client
-		return p
-	}, `{"data":{"id":"` + benchID + `","type":"user","attributes":{"created":"2026-01-02T03:04:05.000+00:00",` +
+	{"patreon", patreon.New(benchKey, benchSecret, benchCallback, benchScope), `{"data":{"id":"` + benchID + `","type":"user","attributes":{"created":"2026-01-02T03:04:05.000+00:00",` +
 		`"email":"john@example.com","full_name":"Sailor John","image_url":"https://example.com/avatar-john.png",` +
 		`"vanity":"sailorjohn","url":"https://example.com/sailorjohn","about":"%s","is_creator":true,"first_name":null,"social":["knots","ropes"]}}}`},
-	{"spotify", func(client *http.Client) goth.Provider {
-		p := spotify.New(benchKey, benchSecret, benchCallback, benchScope)
-		p.HTTPClient = client
-		return p
-	}, `{"display_name":"Sailor John","email":"john@example.com","id":"` + benchID + `","country":"DE",` +
+	{"spotify", spotify.New(benchKey, benchSecret, benchCallback, benchScope), `{"display_name":"Sailor John","email":"john@example.com","id":"` + benchID + `","country":"DE",` +
 		`"images":[{"url":"https://example.com/avatar-john.png","height":300}],"birthdate":"1990-01-02",` +
 		`"href":"https://example.com/sailorjohn","product":"usd","explicit":true,"followers":null,` +
 		`"type":"%s","uri":"G_-mnBf9b1j9A7a4ub4nFQ=="}`},
@@ -292,38 +272,5 @@ func benchFetchUser(b *testing.B, answer string) {
 		if _, err := p.FetchUser(session); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// A login makes two requests over one connection. Only the first login opens a
-// connection.
-func TestRequestsAndConnectionsOfALogin(t *testing.T) {
-	var requests, connections atomic.Int64
-	answers := &inMemory{token: benchToken, user: benchAnswer(loginRivals[0].user)}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		if r.URL.Path == "/oauth/token" {
-			_, _ = io.WriteString(w, answers.token)
-		} else {
-			_, _ = io.WriteString(w, answers.user)
-		}
-	}))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	p := gumroad.NewCustomisedURL(benchKey, benchSecret, benchCallback,
-		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user")
-	p.HTTPClient = server.Client()
-
-	for login := int64(1); login <= 3; login++ {
-		_, err := benchLogin(p, url.Values{"code": {benchCode}})
-		require.NoError(t, err)
-		assert.Equal(t, 2*login, requests.Load())
-		assert.Equal(t, int64(1), connections.Load())
 	}
 }
