@@ -25,18 +25,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// success is a good answer to every call.
-const success = `{"success":true,"user":{"id":"1"},"access_token":"a","refresh_token":"r","token_type":"Bearer"}`
-
 // patience is long enough for a good answer, even on a busy machine.
 const patience = 10 * time.Second
-
-// at returns a provider for the server at this URL.
-func at(base string, client *http.Client) *gumroad.Provider {
-	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, base+"/oauth/authorize", base+"/oauth/token", base+"/v2/user")
-	p.HTTPClient = client
-	return p
-}
 
 // over returns a provider whose requests are answered by answer.
 func over(answer transport) *gumroad.Provider {
