@@ -142,6 +142,8 @@ func advise(e *Error, fromGumroad bool) (advice string, cause error) {
 		return setUp, nil
 	case e.doing == completing:
 		return "the user may start again", nil
+	case status == 200 && e.Code == "" && e.Description == "":
+		return "check the provider's endpoints: the answer does not say success", nil
 	case status == 200:
 		return wait, nil
 	case 200 < status && status < 400, status == 404, status == 405:

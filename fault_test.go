@@ -108,7 +108,7 @@ const (
 	tooLong   = noAnswer + "the answer has more than 2097152 bytes" + connect
 	noUser    = noAnswer + "the user has no id" + connect
 	noToken   = noAnswer + "the answer has no access_token" + connect
-	noSuccess = ": Gumroad answered 200 OK (try again later)"
+	noSuccess = ": Gumroad answered 200 OK (check the provider's endpoints: the answer does not say success)"
 )
 
 // Each fault is a response that Gumroad should not give, or that something else
@@ -213,7 +213,7 @@ var faults = []struct {
 	{name: "success null", answer: object(`{"success":null,"user":{"id":"1"}}`), user: noSuccess, token: noToken},
 	{name: "success in capitals", answer: object(`{"Success":true,"User":{"id":"1"},"Access_Token":"x"}`), user: noSuccess, token: noToken},
 	{name: "an error beside a user and a token", answer: object(`{"success":true,"user":{"id":"1"},"access_token":"x","error":"server_error"}`), says: ": Gumroad answered 200 OK, server_error (try again later)"},
-	{name: "an error that is an object", answer: object(`{"success":true,"user":{"id":"1"},"access_token":"x","error":{}}`), says: ": Gumroad answered 200 OK (try again later)"},
+	{name: "an error that is an object", answer: object(`{"success":true,"user":{"id":"1"},"access_token":"x","error":{}}`), says: noSuccess},
 
 	// An object without a user or a token.
 	{name: "no user", answer: object(`{"success":true}`), user: noUser, token: noToken},

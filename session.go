@@ -57,7 +57,7 @@ func (s *Session) GetAuthURL() (string, error) {
 func (s *Session) Authorize(provider goth.Provider, params goth.Params) (string, error) {
 	p := find(provider)
 	if p == nil {
-		return "", errors.New("gumroad: " + completing + ": the provider is " + brief(fmt.Sprintf("%T", provider)) + ", want a *gumroad.Provider that is not nil")
+		return "", errors.New("gumroad: " + completing + ": the provider is " + brief(fmt.Sprintf("%T", provider)) + ", want a *gumroad.Provider that is not nil, or a type that embeds one")
 	}
 	if s == nil || params == nil {
 		return "", errors.New("gumroad: " + completing + ": the session or the callback is nil")

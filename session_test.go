@@ -216,7 +216,7 @@ func TestAuthorizeWithWhatIsNotGumroads(t *testing.T) {
 	} {
 		_, err := (&gumroad.Session{}).Authorize(provider, callback)
 		is = strings.Trim(is, "<>") // no error has markup
-		assert.EqualError(t, err, "gumroad: completing the login: the provider is "+is+", want a *gumroad.Provider that is not nil")
+		assert.EqualError(t, err, "gumroad: completing the login: the provider is "+is+", want a *gumroad.Provider that is not nil, or a type that embeds one")
 	}
 	_, err := (*gumroad.Session)(nil).Authorize(answering(t), callback)
 	assert.EqualError(t, err, "gumroad: completing the login: the session or the callback is nil")
