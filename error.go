@@ -41,7 +41,7 @@ type Error struct {
 	// comes from the browser, so anyone can choose it.
 	Code string
 
-	// Description explains the error to a developer. It has at most 240 characters.
+	// Description explains the error to a developer. It is cut after 240 characters.
 	// Words of 20 characters and more are hidden, because they may be tokens. In a
 	// callback it comes from the browser, so anyone can choose it: do not show it to
 	// a user. The text of the error does not contain the description of a callback.
@@ -188,7 +188,7 @@ const hidden = "[hidden]"
 
 var (
 	// longWord matches what may be a token, in whatever encoding. Gumroad's tokens
-	// have 43 characters, and the words of its descriptions at most 14.
+	// have 43 characters, and the words of its usual descriptions at most 14.
 	longWord = regexp.MustCompile(`[!-~]{20,}`)
 
 	// longToken matches the same in the text of a cause, which has URLs and hosts.
@@ -219,7 +219,7 @@ func hide(text string, long *regexp.Regexp, host string, secrets []string) strin
 	})
 }
 
-// brief returns a copy of text with at most 240 characters, on one line and without
+// brief returns a copy of text that is cut after 240 characters, on one line and without
 // markup, because some programs write errors into pages without escaping them.
 func brief(text string) string {
 	words := strings.FieldsFunc(text, func(r rune) bool {

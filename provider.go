@@ -73,12 +73,12 @@ type Provider struct {
 	// HTTPClient makes the requests to Gumroad. If it is nil, [http.DefaultClient]
 	// does. Only its Transport and its Timeout are used, not its Jar or its
 	// CheckRedirect. A redirect is an error, because it could send the secret or a
-	// token elsewhere. A Transport that follows redirects by itself has sent them
-	// before the provider refuses the response.
+	// token elsewhere. A Transport that follows redirects by itself may do so before
+	// the provider refuses the response.
 	//
-	// After a request without a response, the next request to that host is the last
-	// one on its connection, so a connection that was lost without notice fails at
-	// most two requests in a row. To find it earlier, set SendPingTimeout in the
+	// If a request gets no response, the provider gives up its connection after one
+	// more request, so a connection that was lost without notice fails at most two
+	// requests in a row. To find it earlier, set SendPingTimeout in the
 	// [http.HTTP2Config] of an [http.Transport].
 	HTTPClient *http.Client
 
@@ -205,9 +205,9 @@ func (p *Provider) RefreshToken(refreshToken string) (*oauth2.Token, error) {
 	return token.WithExtra(plain(answer)), nil
 }
 
-// RevokeToken revokes an access token or a refresh token at Gumroad (RFC 7009), which
-// revokes both tokens of the pair. Call it when a user disconnects Gumroad or closes
-// the account, because Gumroad's tokens do not expire.
+// RevokeToken revokes an access token or a refresh token (RFC 7009). Gumroad then
+// revokes both tokens of the pair. Call RevokeToken when a user disconnects Gumroad or
+// closes the account, because Gumroad's tokens do not expire.
 //
 // If Gumroad does not know the token, RevokeToken returns nil. If the client key or
 // the secret is wrong, the error is an [*Error] with the code "unauthorized_client".

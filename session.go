@@ -21,8 +21,8 @@ type Session struct {
 	AccessToken  string
 	RefreshToken string
 
-	// ExpiresAt is zero unless Gumroad ever returns a lifetime, because its access
-	// tokens do not expire.
+	// ExpiresAt is zero, because Gumroad's access tokens do not expire. If Gumroad ever
+	// returns a lifetime, ExpiresAt is the end of it.
 	ExpiresAt time.Time
 
 	// CodeVerifier is the secret of PKCE (RFC 7636). BeginAuth sets it, and Authorize

@@ -20,8 +20,8 @@ import (
 //     user_id ("alternate user ID, not currently used") only if there is no id.
 //   - Name is the name or, if the user has none, the username.
 //   - NickName is the username at Gumroad, from the URL of the user's page. If the
-//     user chose none, Gumroad may have made it from the email address. It does not
-//     identify an account, because a user can change it and another can take it.
+//     user chose none, Gumroad may have made it from the email address. A username
+//     does not identify an account: a user can change it, and another can take it.
 //   - Email is the address that the user entered. It may be unconfirmed, and anyone
 //     can enter somebody else's address, so never use it to match accounts.
 //   - Description is the bio.
