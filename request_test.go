@@ -530,12 +530,13 @@ func TestPasswordInAnEndpoint(t *testing.T) {
 func TestRevocationEndpoint(t *testing.T) {
 	t.Parallel()
 	for tokenURL, wanted := range map[string]string{
-		"https://api.gumroad.com/oauth/token": "https://api.gumroad.com/oauth/revoke",
-		"http://127.0.0.1:3000":               "http://127.0.0.1:3000/revoke",
-		"http://127.0.0.1:3000/":              "http://127.0.0.1:3000/revoke",
-		"http://127.0.0.1:3000/token":         "http://127.0.0.1:3000/revoke",
-		"http://[::1]:3000/a/b/token":         "http://[::1]:3000/a/b/revoke",
-		"https://user:word@example/a%2Fb/c":   "https://user:word@example/a%2Fb/revoke",
+		"https://api.gumroad.com/oauth/token":     "https://api.gumroad.com/oauth/revoke",
+		"http://127.0.0.1:3000":                   "http://127.0.0.1:3000/revoke",
+		"http://127.0.0.1:3000/":                  "http://127.0.0.1:3000/revoke",
+		"http://127.0.0.1:3000/token":             "http://127.0.0.1:3000/revoke",
+		"http://127.0.0.1:3000/a/b?grant=for#you": "http://127.0.0.1:3000/a/revoke",
+		"http://[::1]:3000/a/b/token":             "http://[::1]:3000/a/b/revoke",
+		"https://user:word@example/a%2Fb/c":       "https://user:word@example/a%2Fb/revoke",
 	} {
 		asked := ""
 		p := over(func(r *http.Request) (*http.Response, error) {
