@@ -310,7 +310,7 @@ func TestLoginDenied(t *testing.T) {
 
 // Logins that happen at the same time do not affect each other.
 func TestLoginsAtOnce(t *testing.T) {
-	const logins = 200
+	const logins = 100
 	s := openShop(t, false)
 	var work sync.WaitGroup
 	start := make(chan struct{})
