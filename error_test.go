@@ -337,6 +337,22 @@ func TestDescription(t *testing.T) {
 	assert.Equal(t, "not "+short+"!", asError(t, refresh(p)).Description)
 }
 
+// Each request hides the secrets that it has or that belong to it.
+func TestSecretsOfEachRequest(t *testing.T) {
+	t.Parallel()
+	for i, secrets := range [][]string{{secret, code, verifier}, {secret, accessToken, refreshToken}, {secret, refreshToken}, {secret, accessToken}} {
+		for _, hidden := range secrets {
+			err := calls[i].make(refuse(http.StatusBadRequest, `{"error_description":"not `+hidden+`!"}`))
+			assert.Equal(t, "not [hidden]!", asError(t, err).Description, calls[i].doing)
+		}
+	}
+	for _, hidden := range []string{secret, code, verifier} {
+		s := &gumroad.Session{CodeVerifier: verifier}
+		_, err := s.Authorize(gumroad.New(clientKey, secret, callbackURL), url.Values{"error": {"no"}, "error_description": {"not " + hidden + "!"}, "code": {code}})
+		assert.Equal(t, "not [hidden]!", asError(t, err).Description)
+	}
+}
+
 // The text of a failure quotes the transport's. What may be a token is hidden there
 // too, since net/http quotes a broken answer, but a host is shown.
 func TestTextOfACause(t *testing.T) {
@@ -355,17 +371,17 @@ func TestTextOfACause(t *testing.T) {
 		"lookup another-host-without-a-dot: no such host":                      "lookup [hidden]: no such host",
 		"a.Token.with.Dots.and.Capitals":                                       "[hidden]",
 		"not <b>in\x00\r\n one":                                                "not b in one",
-		strings.Repeat("é", 1000):                                              strings.Repeat("é", 240-len(`Post "https://`+host+`/oauth/token": `)) + "…",
+		strings.Repeat("é", 1000):                                              strings.Repeat("é", 240-len(`Post "https://`+host+`:8443/oauth/token": `)) + "…",
 	} {
 		for _, call := range calls {
 			sent := false
 			p := over(func(*http.Request) (*http.Response, error) { sent = true; return nil, errors.New(said) })
-			p.TokenURL, p.ProfileURL = "https://"+host+"/oauth/token", "https://"+host+"/v2/user"
+			p.TokenURL, p.ProfileURL = "https://"+host+":8443/oauth/token", "https://"+host+":8443/v2/user"
 			err := call.make(p)
 			assertReadable(t, call.doing, err)
 			assert.True(t, sent)
 			if call.doing == "refreshing the token" {
-				assert.EqualError(t, err, "gumroad: refreshing the token: no usable answer from Gumroad: "+`Post "https://`+host+`/oauth/token": `+
+				assert.EqualError(t, err, "gumroad: refreshing the token: no usable answer from Gumroad: "+`Post "https://`+host+`:8443/oauth/token": `+
 					wanted+" (check the connection and the provider's endpoints, or try again later)")
 			}
 		}

@@ -188,7 +188,7 @@ func TestCallbackOfAVisitor(t *testing.T) {
 		assert.NotContains(t, err.Description, "<")
 		assert.EqualError(t, callback(said, said), "gumroad: completing the login: the callback says that the login failed (the user may start again)")
 	}
-	for _, almost := range []string{"access_denied ", " access_denied", "access_denied\x00", "Access_denied", "access-denied"} {
+	for _, almost := range []string{"access_denied_", "access_denied ", " access_denied", "access_denied\x00", "Access_denied", "access-denied"} {
 		assert.NotErrorIs(t, callback(almost, ""), gumroad.ErrAccessDenied)
 	}
 	assert.Equal(t, strings.Repeat("d ", 119)+"d…", callback("no", strings.Repeat("d ", 1<<20)).Description)
