@@ -560,7 +560,7 @@ func answering(t *testing.T, answers ...http.Handler) *gumroad.Provider {
 		server.URL+"/oauth/authorize", server.URL+"/oauth/token", server.URL+"/v2/user")
 }
 
-// at returns a provider for the server at this address.
+// at returns a provider for the server at this URL.
 func at(address string, client *http.Client) *gumroad.Provider {
 	p := gumroad.NewCustomisedURL(clientKey, secret, callbackURL, address+"/oauth/authorize", address+"/oauth/token", address+"/v2/user")
 	p.HTTPClient = client

@@ -204,7 +204,7 @@ func TestAuthorizeWithoutACode(t *testing.T) {
 	}
 }
 
-// notGumroads is an application's own provider, of a type with a method that panics.
+// notGumroads is another provider's embedding type.
 type notGumroads struct{ *faux.Provider }
 
 func TestAuthorizeWithWhatIsNotGumroads(t *testing.T) {
