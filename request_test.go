@@ -353,7 +353,10 @@ func TestFailuresAtOnce(t *testing.T) {
 	asked, fail := make(chan bool, requests), make(chan struct{})
 	p := over(func(r *http.Request) (*http.Response, error) {
 		asked <- r.Close
-		<-fail
+		select {
+		case <-fail:
+		case <-r.Context().Done():
+		}
 		return nil, slow{}
 	})
 	failed := make(chan error, requests)
