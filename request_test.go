@@ -492,7 +492,7 @@ func TestRequestHeader(t *testing.T) {
 // plain http.Client sends them. No error shows the password.
 func TestPasswordInAnEndpoint(t *testing.T) {
 	t.Parallel()
-	for _, userinfo := range []string{"", "stage@", "stage:@", ":word@", "stage:pass%20w%C3%B6rd%3A-long@"} {
+	for _, userinfo := range []string{"", "stage@", "stage:@", ":pAss@", "stage:pAss%20w%C3%B6rd%3A@", "stage:a-pAss%20w%C3%B6rd%3A-that-is-long@"} {
 		var sent []string
 		p := over(func(r *http.Request) (*http.Response, error) {
 			sent = append(sent, r.Header.Get("Authorization"))
@@ -517,14 +517,13 @@ func TestPasswordInAnEndpoint(t *testing.T) {
 			require.Len(t, sent, 2)
 			assert.Equal(t, sent[0], sent[1], call.doing)
 			assertReadable(t, call.doing, err)
-			assert.NotContains(t, err.Error(), "rd%3A-long")
-			assert.NotContains(t, err.Error(), "rd:-long")
+			assert.NotContains(t, err.Error(), "pAss")
 
 			p.TokenURL, p.ProfileURL = p.TokenURL+"\x7f", p.ProfileURL+"\x7f"
 			err = call.make(p)
 			assertReadable(t, call.doing, err)
 			assert.ErrorContains(t, err, "the endpoint is not a URL (check ")
-			assert.NotContains(t, err.Error(), "long")
+			assert.NotContains(t, err.Error(), "pAss")
 		}
 	}
 }
