@@ -191,13 +191,12 @@ func TestHealthyConnectionIsKept(t *testing.T) {
 					})
 					p := at(s.URL, s.client(t, kind, patience))
 					require.NoError(t, refresh(p))
-					ctx, cancel := context.WithCancel(t.Context())
+					timeout := time.Duration(0)
 					if failure == "slow answer" {
+						timeout = 100 * time.Millisecond
 						slow.Store(true)
-						ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
-					} else {
-						cancel()
 					}
+					ctx, cancel := context.WithTimeout(t.Context(), timeout)
 					defer cancel()
 					assert.ErrorIs(t, p.RevokeToken(ctx, accessToken), ctx.Err())
 					for i := range 20 {
