@@ -4,15 +4,17 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/pat"
 	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/gumroad/goth-gumroad/example/accounts"
 	"github.com/markbates/goth"
 	"github.com/markbates/goth/gothic"
 )
@@ -21,7 +23,7 @@ import (
 type app struct {
 	http.Handler
 	provider    *gumroad.Provider
-	accounts    *accounts
+	accounts    *accounts.Store
 	sessions    *scs.SessionManager
 	crossOrigin *http.CrossOriginProtection
 	test        bool // whether the provider logs in at the test server
@@ -29,8 +31,12 @@ type app struct {
 
 // newApp returns the application that browsers open at base. It configures goth and
 // gothic, whose configuration is global.
-func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret string, test bool) (*app, error) {
-	a := &app{provider: provider, accounts: newAccounts(db, provider, secret), sessions: newSessions(db.sessions, base), test: test}
+func newApp(ctx context.Context, provider *gumroad.Provider, db *database, base *url.URL, secret string, test bool) (*app, error) {
+	store, err := accounts.New(ctx, db.DB, provider, secret)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{provider: provider, accounts: store, sessions: newSessions(db.sessions, base), test: test}
 	// Behind a proxy, the Host can differ from the one in the browser.
 	a.crossOrigin = http.NewCrossOriginProtection()
 	if err := a.crossOrigin.AddTrustedOrigin(base.String()); err != nil {
@@ -47,7 +53,7 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	// Path, since pat's Get and Post also match longer paths.
 	route := func(path string, h http.Handler, methods ...string) {
 		router.Path(path).Methods(methods...).Handler(h)
-		router.Path(path).Handler(a.page(func(w http.ResponseWriter, _ *http.Request, _ login) error {
+		router.Path(path).Handler(a.page(func(w http.ResponseWriter, _ *http.Request, _ *user) error {
 			w.Header().Set("Allow", strings.Join(methods, ", "))
 			return notAllowed
 		}))
@@ -55,15 +61,16 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	route("/", a.page(a.start), "GET", "HEAD")
 	route("/auth/gumroad", a.page(a.begin), "POST")
 	route("/auth/gumroad/callback", a.page(a.callback), "GET") // no HEAD: a link scanner would use up the code
-	route("/profile", a.page(a.profile), "GET", "HEAD")
-	route("/profile/refetch", a.page(a.change(a.accounts.refetch, "/profile?done=fetched")), "POST")
-	route("/products", a.page(a.products), "GET")
-	route("/token/refresh", a.page(a.change(a.accounts.refresh, "/profile?done=refreshed")), "POST")
-	route("/disconnect", a.page(a.disconnect), "POST")
+	route("/profile", a.loggedIn(a.profile), "GET", "HEAD")
+	route("/profile/refetch", a.loggedIn(change(store.Refetch, "/profile?done=fetched")), "POST")
+	route("/products", a.loggedIn(a.products), "GET")
+	route("/token/refresh", a.loggedIn(change(store.Refresh, "/profile?done=refreshed")), "POST")
+	route("/disconnect", a.loggedIn(a.disconnect), "POST")
 	route("/logout", a.page(a.logout), "POST")
-	route("/style.css", serveFile("style.css"), "GET", "HEAD")
-	route("/icon.svg", serveFile("icon.svg"), "GET", "HEAD")
-	nowhere := a.page(func(http.ResponseWriter, *http.Request, login) error { return notFound })
+	for _, name := range []string{"style.css", "icon.svg", "back.js"} {
+		route("/"+name, serveFile(name), "GET", "HEAD")
+	}
+	nowhere := a.page(func(http.ResponseWriter, *http.Request, *user) error { return notFound })
 	router.NotFoundHandler = nowhere
 	a.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// pat redirects such a path to its clean form, but does not escape it. Browsers
@@ -77,9 +84,8 @@ func newApp(provider *gumroad.Provider, db *database, base *url.URL, secret stri
 	return a, nil
 }
 
-// handler answers a request or returns an error. The parameter who is the login of
-// the session.
-type handler func(w http.ResponseWriter, r *http.Request, who login) error
+// handler answers a request or returns an error. The user is nil if nobody is logged in.
+type handler func(w http.ResponseWriter, r *http.Request, me *user) error
 
 // page returns an http.Handler that calls h. It sets the headers of every page,
 // refuses requests of other websites, loads the session and shows errors.
@@ -88,47 +94,52 @@ func (a *app) page(h handler) http.Handler {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		// Browsers also apply form-action to the redirect after the form.
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: data:; "+
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "+
 			"form-action 'self' https://gumroad.com https://*.gumroad.com; base-uri 'none'; frame-ancestors 'none'")
 		// With no-referrer, browsers would leave the Origin out of our own forms.
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("X-Content-Type-Options", "nosniff")
 
+		var me *user
 		err := error(foreign)
 		if a.crossOrigin.Check(r) == nil {
 			var ctx context.Context
-			var who login
-			if ctx, who, err = a.loadSession(r); err == nil {
-				err = h(w, r.WithContext(ctx), who)
+			if ctx, me, err = a.loadSession(r); err == nil {
+				r = r.WithContext(ctx)
+				err = h(w, r, me)
 			}
 		}
 		if err != nil {
-			a.fail(w, err)
+			a.fail(w, r, me, err)
 		}
 	})
 }
 
+// loggedIn returns a page for which somebody must be logged in.
+func (a *app) loggedIn(h handler) http.Handler {
+	return a.page(func(w http.ResponseWriter, r *http.Request, me *user) error {
+		if me == nil {
+			return accounts.ErrNoAccount
+		}
+		return h(w, r, me)
+	})
+}
+
 // start shows the start page.
-func (a *app) start(w http.ResponseWriter, r *http.Request, who login) error {
-	acc, err := a.accounts.find(r.Context(), who)
-	v := view{Title: "Log in with Gumroad", Scopes: asked}
-	switch {
-	case err == nil:
-		v.Account = &acc
-	case errors.Is(err, errNotLoggedIn):
+func (a *app) start(w http.ResponseWriter, r *http.Request, me *user) error {
+	v := view{Title: "Log in with Gumroad", Me: me}
+	if me == nil {
 		v.Notice = farewells[r.URL.Query().Get("done")]
-	default:
-		return err
 	}
 	a.render(w, http.StatusOK, "start.html", v)
 	return nil
 }
 
 // begin redirects the user to Gumroad.
-func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
+func (a *app) begin(w http.ResponseWriter, r *http.Request, _ *user) error {
 	address, err := gothic.GetAuthURL(w, r)
 	if err != nil {
-		return err
+		return fmt.Errorf("beginning the login: %w", err)
 	}
 	// With the 307 of gothic's BeginAuthHandler, browsers would send the form to
 	// Gumroad.
@@ -137,15 +148,24 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, _ login) error {
 }
 
 // callback completes the login. Gumroad redirects the user here.
-func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error {
+func (a *app) callback(w http.ResponseWriter, r *http.Request, _ *user) error {
 	stored, err := gothic.GetFromSession(a.provider.Name(), r)
 	if err != nil {
-		return a.loginOver(r.Context(), who)
+		return over
 	}
-	// gothic ends the login in progress at every callback, even at one with a wrong
-	// state. Such a callback must change nothing.
-	if a.state(stored) != gothic.GetState(r) {
+	// gothic ends the login in progress at every callback. One with a wrong state must
+	// change nothing, since any website can link to it.
+	session, state := a.inProgress(stored)
+	if state == "" || state != gothic.GetState(r) {
 		return mixedUp
+	}
+	// Without a code there is nothing to exchange. The login stays in progress, so that
+	// reloading the page shows the same again.
+	if query := r.URL.Query(); query.Get("error") != "" {
+		_, err := session.Authorize(a.provider, query)
+		return err
+	} else if query.Get("code") == "" {
+		return codeRefused
 	}
 	user, err := gothic.CompleteUserAuth(w, r)
 	// gothic sets its cookie twice: first with the tokens, then empty. Only the second
@@ -155,70 +175,66 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, who login) error 
 		return err
 	}
 	if err != nil {
-		return loginProblem(r, err)
-	}
-
-	// Gumroad has issued new tokens. They must be stored even if the browser
-	// disconnects.
-	ctx := context.WithoutCancel(r.Context())
-	if who, err = a.accounts.logIn(ctx, user); err != nil {
 		return err
 	}
-	if err := a.beginSession(ctx, w, who); err != nil {
+	account, err := a.accounts.LogIn(r.Context(), user)
+	if err != nil {
+		return err
+	}
+	if err := a.beginSession(r.Context(), w, account); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/profile", http.StatusSeeOther)
 	return nil
 }
 
-// state returns the state of the login in progress, or "".
-func (a *app) state(stored string) string {
+// inProgress returns the login in progress and its state. The state is empty if there
+// is none.
+func (a *app) inProgress(stored string) (goth.Session, string) {
 	session, err := a.provider.UnmarshalSession(stored)
 	if err != nil {
-		return ""
+		return nil, ""
 	}
 	address, _ := session.GetAuthURL()
 	u, err := url.Parse(address)
 	if err != nil {
-		return ""
+		return nil, ""
 	}
-	return u.Query().Get("state")
+	return session, u.Query().Get("state")
 }
 
 // profile shows the user's profile.
-func (a *app) profile(w http.ResponseWriter, r *http.Request, who login) error {
-	acc, err := a.accounts.find(r.Context(), who)
-	if err != nil {
-		return err
-	}
-	a.render(w, http.StatusOK, "profile.html", view{
-		Title: acc.Title(), Notice: notices[r.URL.Query().Get("done")], Scopes: asked, Account: &acc, Began: who.Began})
+func (a *app) profile(w http.ResponseWriter, r *http.Request, me *user) error {
+	a.render(w, http.StatusOK, "profile.html", view{Title: me.Title(), Notice: notices[r.URL.Query().Get("done")], Me: me})
 	return nil
 }
 
 // products shows the user's products. It is an example of a call to Gumroad's API.
-func (a *app) products(w http.ResponseWriter, r *http.Request, who login) error {
+func (a *app) products(w http.ResponseWriter, r *http.Request, me *user) error {
 	var page productPage
 	key := r.URL.Query().Get("page_key")
-	err := a.accounts.use(r.Context(), who, func(accessToken string) (err error) {
+	err := a.accounts.Use(r.Context(), me.UserID, func(accessToken string) (err error) {
 		page, err = fetchProducts(r.Context(), a.provider, accessToken, key)
 		return err
 	})
-	if refused := (*gumroad.Error)(nil); key != "" && errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
+	if refused := (*gumroad.Error)(nil); key != "" && errors.As(err, &refused) && slices.Contains(notAKey, refused.StatusCode) {
 		return notFound
 	}
 	if err != nil {
-		return a.tokenProblem(w, r, err)
+		return err
 	}
-	a.render(w, http.StatusOK, "products.html", view{Title: "Your products", Products: &page})
+	a.render(w, http.StatusOK, "products.html", view{Title: "Your products", Me: me, Products: &page})
 	return nil
 }
 
+// notAKey are the statuses for a key that is wrong or too long.
+var notAKey = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}
+
 // change returns a handler that calls do and then redirects to next.
-func (a *app) change(do func(context.Context, login) error, next string) handler {
-	return func(w http.ResponseWriter, r *http.Request, who login) error {
-		if err := do(r.Context(), who); err != nil {
-			return a.tokenProblem(w, r, err)
+func change(do func(context.Context, string) error, next string) handler {
+	return func(w http.ResponseWriter, r *http.Request, me *user) error {
+		if err := do(r.Context(), me.UserID); err != nil {
+			return err
 		}
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
@@ -227,14 +243,13 @@ func (a *app) change(do func(context.Context, login) error, next string) handler
 
 // disconnect revokes the tokens. If Gumroad confirms it, the user is logged out in
 // all browsers.
-func (a *app) disconnect(w http.ResponseWriter, r *http.Request, who login) error {
-	err := a.accounts.disconnect(r.Context(), who)
-	if errors.Is(err, errNotLoggedIn) || errors.Is(err, errUnreadable) {
-		return a.tokenProblem(w, r, err)
+func (a *app) disconnect(w http.ResponseWriter, r *http.Request, me *user) error {
+	err := a.accounts.Disconnect(r.Context(), me.UserID)
+	if fromGumroad(err) || errors.Is(err, accounts.ErrBusy) {
+		return fmt.Errorf("%w: %w", notRevoked, err)
 	}
 	if err != nil {
-		log.Print(err)
-		return notRevoked
+		return err
 	}
 	if err := a.endSession(r.Context(), w); err != nil {
 		return err
@@ -244,7 +259,7 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request, who login) erro
 }
 
 // logout logs the user out in this browser. The access granted at Gumroad remains.
-func (a *app) logout(w http.ResponseWriter, r *http.Request, _ login) error {
+func (a *app) logout(w http.ResponseWriter, r *http.Request, _ *user) error {
 	if err := a.endSession(r.Context(), w); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func TestLogIn(t *testing.T) {
 	page := ann.logIn()
 	require.Equal(t, http.StatusOK, page.StatusCode)
 	require.Equal(t, "/profile", page.Request.URL.Path)
-	for _, text := range []string{"John Smith", "@sailorjohn", "a sailor, a tailor", "johnsmith@gumroad.com", "not confirmed by Gumroad",
+	for _, text := range []string{"John Smith", "@sailorjohn", "a sailor, a tailor", "johnsmith@gumroad.com", "may be unconfirmed",
 		"6754923450134", `href="https://sailorjohn.gumroad.com"`, `src="https://public-files.gumroad.com/`, "view_profile",
 		time.Now().UTC().Format("2 Jan 2006")} {
 		assert.Contains(t, page.body, text)
@@ -135,6 +135,33 @@ func TestDeny(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 	require.Empty(t, s.gumroad.Requests(), "there is nothing to exchange")
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
+}
+
+// Reloading the page shows it again. Who then agrees at Gumroad after all, is logged in.
+func TestReloadAfterDeny(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	begun := ann.begin()
+	denied, err := s.gumroad.Deny(begun.Header.Get("Location"))
+	require.NoError(t, err)
+	for range 2 {
+		page := ann.follow(denied)
+		require.Equal(t, http.StatusForbidden, page.StatusCode)
+		require.Contains(t, page.body, "You did not give access")
+	}
+	require.Equal(t, http.StatusOK, ann.follow(s.authorize(begun)).StatusCode)
+}
+
+// Every page says who is logged in.
+func TestWhoIsLoggedIn(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	require.NotContains(t, ann.get("/nowhere").body, "Logged in as")
+	ann.logIn()
+	for _, path := range []string{"/", "/profile", "/products", "/nowhere", "/logout", "/auth/gumroad/callback"} {
+		require.Contains(t, ann.get(path).body, `Logged in as <a href="/profile"><bdi>John Smith</bdi></a>`, path)
+	}
+	require.NotContains(t, ann.post("/logout").body, "Logged in as")
 }
 
 func TestCallbackOutOfPlace(t *testing.T) {
@@ -283,7 +310,7 @@ func TestRefusedForGood(t *testing.T) {
 			require.Equal(t, test.status, page.StatusCode)
 			require.Contains(t, page.body, test.says)
 			require.Equal(t, test.loggedOut, ann.session() == "")
-			require.Contains(t, s.log.String(), "gumroad: ")
+			require.Equal(t, test.status >= 500, strings.Contains(s.log.String(), "POST /profile/refetch: gumroad: "), s.log)
 		})
 	}
 }
@@ -329,7 +356,7 @@ func TestRefetchGivesAnotherUser(t *testing.T) {
 	ann := s.visitor()
 	ann.logIn()
 	s.gumroad.Fail(gumroadtest.UserPath, gumroadtest.Fault{Body: `{"success":true,"user":{"id":"1","name":"Mallory"}}`})
-	require.Equal(t, http.StatusBadGateway, ann.post("/profile/refetch").StatusCode)
+	require.Equal(t, http.StatusInternalServerError, ann.post("/profile/refetch").StatusCode)
 	require.Contains(t, ann.get("/profile").body, "John Smith")
 }
 
@@ -337,7 +364,7 @@ func TestRefetchGivesAnotherUser(t *testing.T) {
 func TestNoticesOfALink(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
-	require.NotContains(t, ann.get("/?done=refreshed").body, "The token was refreshed")
+	require.NotContains(t, ann.get("/?done=refreshed").body, "The access was refreshed")
 	ann.logIn()
 	require.NotContains(t, ann.get("/profile?done=disconnected").body, "You are disconnected")
 	require.NotContains(t, ann.get("/?done=loggedout").body, "You are logged out")
@@ -350,7 +377,7 @@ func TestRefresh(t *testing.T) {
 	old := s.accessToken()
 	page := ann.post("/token/refresh")
 	require.Equal(t, http.StatusOK, page.StatusCode)
-	require.Contains(t, page.body, "The token was refreshed")
+	require.Contains(t, page.body, "The access was refreshed")
 	require.NotContains(t, page.body, "Not yet")
 	require.False(t, s.alive(old))
 	require.Equal(t, http.StatusOK, ann.post("/profile/refetch").StatusCode, "the new token is the one that is used")
@@ -435,7 +462,7 @@ func TestLoginEnds(t *testing.T) {
 	s := newTestSite(t)
 	ann := s.visitor()
 	ann.logIn()
-	_, err := s.app.accounts.db.Exec("UPDATE gumroad_sessions SET expiry = 0")
+	_, err := s.db.Exec("UPDATE gumroad_sessions SET expiry = 0")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusUnauthorized, ann.get("/profile").StatusCode)
 	require.Equal(t, http.StatusUnauthorized, ann.post("/token/refresh").StatusCode)
@@ -603,7 +630,7 @@ func TestLoginThatCannotBegin(t *testing.T) {
 
 func TestBaseThatIsNoOrigin(t *testing.T) {
 	s := newTestSite(t)
-	_, err := newApp(s.provider, s.app.accounts.db, &url.URL{Scheme: "https", Host: "example.com", Path: "/app"}, testSecret, false)
+	_, err := newApp(t.Context(), s.provider, s.db, &url.URL{Scheme: "https", Host: "example.com", Path: "/app"}, testSecret, false)
 	require.Error(t, err)
 }
 
@@ -630,13 +657,13 @@ func TestHeaders(t *testing.T) {
 	for _, page := range pages {
 		csp := page.Header.Get("Content-Security-Policy")
 		assert.Contains(t, csp, "default-src 'none'")
-		assert.NotContains(t, csp, "script-src")
+		assert.Contains(t, csp, "script-src 'self';")
 		assert.Contains(t, csp, "form-action 'self' https://gumroad.com ")
 		assert.Equal(t, "same-origin", page.Header.Get("Referrer-Policy"))
 		assert.Equal(t, "nosniff", page.Header.Get("X-Content-Type-Options"))
 		assert.Equal(t, "no-store", page.Header.Get("Cache-Control"))
 		assert.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
-		assert.NotContains(t, page.body, "<script")
+		assert.NotContains(t, strings.Replace(page.body, `<script src="/back.js"></script>`, "", 1), "<script")
 		assert.NotContains(t, page.body, "style=")
 	}
 	css := ann.get("/style.css")
@@ -665,15 +692,19 @@ func TestProfilePage(t *testing.T) {
 		"nothing but an id": {gumroadtest.User{ID: "42"},
 			[]string{"Gumroad user 42", "Not given"}, []string{"@", "<img src=\"\"", "not confirmed"}},
 		"a name of blanks": {gumroadtest.User{ID: "42", Name: "  "},
-			[]string{`<h1 dir="auto">Gumroad user 42</h1>`}, nil},
+			[]string{`<h1>Gumroad user 42</h1>`}, nil},
 		"a Twitter handle that looks like the page's": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "gumroad"},
 			[]string{">Ann<"}, []string{"@gumroad"}},
 		"a Twitter handle is no username": {gumroadtest.User{ID: "42", Name: "Ann", TwitterHandle: "ann_tweets"},
 			[]string{">Ann<"}, []string{"ann_tweets"}},
 		"markup": {gumroadtest.User{ID: "42", Name: "<script>alert(1)</script>", Bio: `"><img src=x onerror=alert(1)>`, Picture: "javascript:alert(1)"},
-			[]string{"&lt;script&gt;"}, []string{"<script", "<img src=x", "javascript:"}},
+			[]string{"&lt;script&gt;"}, []string{"<script>", "<img src=x", "javascript:"}},
 		"a picture inside its address": {gumroadtest.User{ID: "42", Picture: "data:image/png;base64,iVBORw0KGgo="},
 			[]string{`src="data:image/png;base64,iVBORw0KGgo="`}, nil},
+		"emoji only": {gumroadtest.User{ID: "42", Name: "🦜", Username: "parrot"},
+			[]string{`aria-hidden="true">•<`, "<h1>🦜</h1>"}, nil},
+		"an invisible name": {gumroadtest.User{ID: "42", Name: "\u200b\u2060"},
+			[]string{"<h1>Gumroad user 42</h1>"}, nil},
 		"a picture without https": {gumroadtest.User{ID: "42", Picture: "http://pictures.example/42"},
 			nil, []string{"pictures.example"}},
 	}
@@ -712,7 +743,7 @@ func TestKeepsNoProducts(t *testing.T) {
 	ann.logIn()
 	ann.post("/profile/refetch")
 	var kept string
-	require.NoError(t, s.app.accounts.db.QueryRow("SELECT profile FROM gumroad_accounts").Scan(&kept))
+	require.NoError(t, s.db.QueryRow("SELECT profile FROM gumroad_accounts").Scan(&kept))
 	require.Contains(t, kept, "https://sailorjohn.gumroad.com")
 	require.NotContains(t, kept, "knots")
 }

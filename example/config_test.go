@@ -14,6 +14,14 @@ func env(vars map[string]string) func(string) string {
 	return func(name string) string { return vars[name] }
 }
 
+// withKey adds what a BASE_URL needs.
+func withKey(vars map[string]string) map[string]string {
+	if _, given := vars["GUMROAD_KEY"]; !given && vars["BASE_URL"] != "" {
+		vars["GUMROAD_KEY"], vars["GUMROAD_SECRET"], vars["SESSION_SECRET"] = "k", "s", testSecret
+	}
+	return vars
+}
+
 func TestConfigErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		vars map[string]string
@@ -45,16 +53,20 @@ func TestConfigErrors(t *testing.T) {
 		"a port left out":         {map[string]string{"BASE_URL": "https://example.com:"}, []string{"BASE_URL"}},
 		"an address of nowhere":   {map[string]string{"BASE_URL": "https://:3000"}, []string{"BASE_URL"}},
 		"another scheme":          {map[string]string{"BASE_URL": "ftp://example.com"}, []string{"BASE_URL"}},
-		"letters beyond ASCII":    {map[string]string{"BASE_URL": "https://Bücher.example:8443"}, []string{"BASE_URL", "set it to https://xn--bcher-kva.example:8443"}},
-		"an invisible letter":     {map[string]string{"BASE_URL": "https://a\u200db.example"}, []string{"BASE_URL", "do not accept"}},
-		"a short IP address":      {map[string]string{"BASE_URL": "http://127.1:3000"}, []string{"BASE_URL", "such as 127.0.0.1"}},
-		"a hexadecimal one":       {map[string]string{"BASE_URL": "http://0x7f000001"}, []string{"BASE_URL", "such as 127.0.0.1"}},
-		"an IP address and a dot": {map[string]string{"BASE_URL": "http://127.0.0.1."}, []string{"BASE_URL", "such as 127.0.0.1"}},
-		"a long IPv6 address":     {map[string]string{"BASE_URL": "http://[0:0:0:0:0:0:0:1]:3000"}, []string{"BASE_URL", "set it to http://[::1]:3000"}},
+		"letters beyond ASCII":    {map[string]string{"BASE_URL": "https://bücher.example:8443"}, []string{"BASE_URL", "https://xn--bcher-kva.example:8443"}},
+		"capitals":                {map[string]string{"BASE_URL": "https://Example.com"}, []string{"BASE_URL"}},
+		"a slash at the end":      {map[string]string{"BASE_URL": "https://example.com/"}, []string{"BASE_URL", "without a slash"}},
+		"the default port":        {map[string]string{"BASE_URL": "https://example.com:443"}, []string{"BASE_URL"}},
+		"an invisible letter":     {map[string]string{"BASE_URL": "https://a\u200db.example"}, []string{"BASE_URL"}},
+		"a short IP address":      {map[string]string{"BASE_URL": "http://127.1:3000"}, []string{"BASE_URL", "http://127.0.0.1:3000"}},
+		"a hexadecimal one":       {map[string]string{"BASE_URL": "http://0x7f000001"}, []string{"BASE_URL"}},
+		"an IP address and a dot": {map[string]string{"BASE_URL": "http://127.0.0.1."}, []string{"BASE_URL"}},
+		"a long IPv6 address":     {map[string]string{"BASE_URL": "http://[0:0:0:0:0:0:0:1]:3000"}, []string{"BASE_URL"}},
 		"an IPv6 zone":            {map[string]string{"BASE_URL": "http://[fe80::1%25eth0]:3000"}, []string{"BASE_URL"}},
-		"IPv4 in IPv6":            {map[string]string{"BASE_URL": "http://[::ffff:127.0.0.1]:3000"}, []string{"BASE_URL"}},
+		"IPv4 in IPv6":            {map[string]string{"BASE_URL": "http://[::ffff:7f00:1]:3000"}, []string{"BASE_URL"}},
 		"a blank in the host":     {map[string]string{"BASE_URL": "http://exa%20mple.com"}, []string{"BASE_URL"}},
-		"a dot at the end":        {map[string]string{"BASE_URL": "https://bücher.example."}, []string{"BASE_URL", "https://xn--bcher-kva.example"}},
+		"a dot at the end":        {map[string]string{"BASE_URL": "https://example.com."}, []string{"BASE_URL"}},
+		"everybody's test server": {map[string]string{"BASE_URL": "https://example.com", "GUMROAD_KEY": ""}, []string{"BASE_URL is set but GUMROAD_KEY is not"}},
 		"a database of a kind":    {map[string]string{"DATABASE_URL": "mysql://ann:hush@localhost/x", "PORT": "0"}, []string{"DATABASE_URL must be", "postgres://", "file:"}},
 		"a database without name": {map[string]string{"DATABASE_URL": "file:", "PORT": "0"}, []string{"DATABASE_URL must be"}},
 		"a database of one word":  {map[string]string{"DATABASE_URL": "example.db", "PORT": "0"}, []string{"DATABASE_URL must be"}},
@@ -63,7 +75,7 @@ func TestConfigErrors(t *testing.T) {
 		"no postgres there":       {map[string]string{"DATABASE_URL": "postgres://ann:hush@127.0.0.1:1/db", "PORT": "0"}, []string{"database", "127.0.0.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := run(context.Background(), env(test.vars), io.Discard)
+			err := run(context.Background(), env(withKey(test.vars)), io.Discard)
 			require.Error(t, err)
 			for _, text := range test.says {
 				assert.Contains(t, err.Error(), text)
@@ -80,11 +92,10 @@ func TestConfig(t *testing.T) {
 	}{
 		"nothing set":       {nil, "127.0.0.1:3000", ""},
 		"a port":            {map[string]string{"PORT": "8080"}, "127.0.0.1:8080", ""},
-		"default port":      {map[string]string{"BASE_URL": "https://Example.com:443"}, ":3000", "https://example.com"},
+		"default port":      {map[string]string{"BASE_URL": "https://example.com"}, ":3000", "https://example.com"},
 		"another port":      {map[string]string{"BASE_URL": "http://example.com:443"}, ":3000", "http://example.com:443"},
-		"http's port":       {map[string]string{"BASE_URL": "http://example.com:80"}, ":3000", "http://example.com"},
-		"an address":        {map[string]string{"BASE_URL": "https://example.com/", "PORT": "80"}, ":80", "https://example.com"},
-		"in capitals":       {map[string]string{"BASE_URL": "HTTPS://EXAMPLE.COM"}, ":3000", "https://example.com"},
+		"an address":        {map[string]string{"BASE_URL": "https://example.com", "PORT": "80"}, ":80", "https://example.com"},
+		"a database":        {map[string]string{"DATABASE_URL": "postgres:///x"}, "127.0.0.1:3000", ""},
 		"an underscore":     {map[string]string{"BASE_URL": "http://web_1:3000"}, ":3000", "http://web_1:3000"},
 		"an IP address":     {map[string]string{"BASE_URL": "http://127.0.0.1:3000"}, ":3000", "http://127.0.0.1:3000"},
 		"an IPv6 address":   {map[string]string{"BASE_URL": "http://[::1]:3000"}, ":3000", "http://[::1]:3000"},
@@ -93,7 +104,7 @@ func TestConfig(t *testing.T) {
 		"a host of letters": {map[string]string{"BASE_URL": "http://localhost:3000"}, ":3000", "http://localhost:3000"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := readConfig(env(test.vars))
+			cfg, err := readConfig(env(withKey(test.vars)))
 			require.NoError(t, err)
 			require.Equal(t, test.listen, cfg.listen)
 			require.Equal(t, test.baseURL, cfg.baseURL)

@@ -13,13 +13,37 @@ import (
 	"testing"
 	"time"
 
+	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/gumroad/goth-gumroad/example/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
+func TestDatabaseIsUsedAgain(t *testing.T) {
+	testkit.EachDatabase(t, true, func(t *testing.T, address string) {
+		s := newTestSite(t, siteOptions{address: address})
+		ann := s.visitor()
+		ann.logIn()
+		s.restart(testSecret)
+		require.Contains(t, ann.get("/profile").body, "John Smith")
+		require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
+	})
+}
+
+// open starts the application on a database.
+func open(t *testing.T, address string) error {
+	db, err := openDatabase(t.Context(), address)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = newApp(t.Context(), gumroad.New("key", "secret", "https://app.example/callback"), db, &url.URL{Scheme: "https", Host: "app.example"}, testSecret, false)
+	return err
+}
+
 // Replicas that start at once all find the tables.
 func TestStartsAtOnce(t *testing.T) {
-	eachDatabase(t, true, func(t *testing.T, address string) {
+	testkit.EachDatabase(t, true, func(t *testing.T, address string) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
@@ -33,53 +57,25 @@ func TestStartsAtOnce(t *testing.T) {
 	})
 }
 
-func TestDatabaseIsUsedAgain(t *testing.T) {
-	eachDatabase(t, true, func(t *testing.T, address string) {
-		s := newTestSite(t, siteOptions{address: address})
-		ann := s.visitor()
-		ann.logIn()
-		s.restart(testSecret)
-		require.Contains(t, ann.get("/profile").body, "John Smith")
-		require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
-	})
-}
-
-// A table of another program stays as it is. The error says what is missing.
-func TestForeignTable(t *testing.T) {
-	for table, missing := range map[string]string{"gumroad_accounts": "connection", "gumroad_sessions": "token"} {
-		eachDatabase(t, true, func(t *testing.T, address string) {
-			db := openTestDatabase(t, address)
-			_, err := db.Exec("DROP TABLE " + table)
-			require.NoError(t, err)
-			_, err = db.Exec("CREATE TABLE " + table + " (user_id TEXT, expiry BIGINT)")
-			require.NoError(t, err)
-			_, err = openDatabase(context.Background(), address)
-			require.ErrorContains(t, err, "opening the database")
-			require.ErrorContains(t, err, missing)
-		})
-	}
-}
-
-// A role that may not create tables can use existing ones.
-func TestRoleThatMakesNoTables(t *testing.T) {
-	address := newSchema(t)
-	db := openTestDatabase(t, address)
+// A role needs no right to create tables that exist. Without the rights on them, the
+// application does not start, and says which table it is.
+func TestRoleWithFewRights(t *testing.T) {
+	address := testkit.NewSchema(t)
 	u, err := url.Parse(address)
 	require.NoError(t, err)
+	db := openTestDatabase(t, address)
 	schema := u.Query().Get("search_path")
 	role := schema + "_user"
-	for _, statement := range []string{
-		"CREATE ROLE " + role + " LOGIN PASSWORD 'hush'",
-		"GRANT USAGE ON SCHEMA " + schema + " TO " + role,
-	} {
-		_, err := db.Exec(statement)
+	exec := func(statement string) {
+		t.Helper()
+		_, err := db.Exec(strings.NewReplacer("ROLE", role, "SCHEMA", schema).Replace(statement))
 		require.NoError(t, err)
 	}
+	exec("CREATE USER ROLE PASSWORD 'hush'")
+	exec("GRANT USAGE ON schema SCHEMA TO ROLE")
 	t.Cleanup(func() {
-		_, err := db.Exec("DROP OWNED BY " + role)
-		assert.NoError(t, err)
-		_, err = db.Exec("DROP ROLE " + role)
-		assert.NoError(t, err)
+		exec("DROP OWNED BY ROLE")
+		exec("DROP USER ROLE")
 	})
 	query := u.Query()
 	query.Set("user", role)
@@ -88,16 +84,76 @@ func TestRoleThatMakesNoTables(t *testing.T) {
 	if u.User != nil {
 		u.User = url.UserPassword(role, "hush")
 	}
-	_, err = openDatabase(context.Background(), u.String())
-	require.ErrorContains(t, err, "creating the tables")
-	require.ErrorContains(t, err, "permission denied", "it has no rights in the tables yet")
-	_, err = db.Exec("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + role)
-	require.NoError(t, err)
+	require.ErrorContains(t, open(t, u.String()), "permission denied for table gumroad_sessions")
+	exec("DROP TABLE gumroad_sessions")
+	require.ErrorContains(t, open(t, u.String()), "permission denied for schema "+schema)
+	require.NoError(t, open(t, address))
+	for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
+		exec("GRANT SELECT, INSERT, UPDATE, DELETE ON gumroad_accounts, gumroad_sessions TO ROLE")
+		for _, table := range []string{"gumroad_sessions", "gumroad_accounts"} {
+			exec("REVOKE " + right + " ON " + table + " FROM ROLE")
+			require.ErrorContains(t, open(t, u.String()), "permission denied for table "+table, right)
+			exec("GRANT " + right + " ON " + table + " TO ROLE")
+		}
+	}
 	s := newTestSite(t, siteOptions{address: u.String()})
 	ann := s.visitor()
 	require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
 	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
 	require.Equal(t, http.StatusOK, ann.post("/disconnect").StatusCode)
+}
+
+// A database that can only be read is found at the start.
+func TestReadOnlyPostgreSQL(t *testing.T) {
+	address := testkit.NewSchema(t)
+	require.ErrorContains(t, open(t, address+"&default_transaction_read_only=on"), "read-only transaction")
+	require.NoError(t, open(t, address))
+	require.ErrorContains(t, open(t, address+"&default_transaction_read_only=on"), "read-only transaction")
+}
+
+func TestReadOnlyFile(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the test uses Linux's permissions")
+	}
+	for name, test := range map[string]struct {
+		path string
+		mode os.FileMode
+	}{
+		"the file":   {"example.db", 0o444},
+		"the folder": {"", 0o555},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "readonly") // everybody can reach it
+			require.NoError(t, err)
+			t.Cleanup(func() {
+				os.Chmod(dir, 0o700)
+				os.RemoveAll(dir)
+			})
+			file := filepath.Join(dir, "example.db")
+			require.NoError(t, open(t, "file:"+file))
+			require.NoError(t, os.Chmod(dir, 0o777))
+			require.NoError(t, os.Chmod(file, 0o666))
+			require.NoError(t, os.Chmod(filepath.Join(dir, test.path), test.mode))
+			said := startAsNobody(t, "DATABASE_URL=file:"+file)
+			require.Contains(t, said, "opening the database: sessions: writing to the table: attempt to write a readonly database")
+		})
+	}
+}
+
+// Two replicas behind pgbouncer, which gives each transaction another connection.
+func TestPgbouncer(t *testing.T) {
+	address := testkit.NewSchema(t)
+	s := newTestSite(t, siteOptions{address: pgbouncer(t, address), copies: 2})
+	for range 3 {
+		ann := s.visitor()
+		require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
+		for _, path := range []string{"/token/refresh", "/profile/refetch", "/logout"} {
+			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
+		}
+		ann.logIn()
+		require.Contains(t, ann.post("/disconnect").body, "You are disconnected")
+	}
+	require.Empty(t, s.log.String())
 }
 
 func TestFileIsTheOwners(t *testing.T) {
@@ -141,10 +197,9 @@ func TestSilentServer(t *testing.T) {
 	require.NotContains(t, err.Error(), "hush")
 }
 
-// One replica leaves connections for others. A database in memory has one connection.
+// One replica leaves connections for others. SQLite has one writer.
 func TestConnections(t *testing.T) {
-	db := openTestDatabase(t, newSchema(t))
-	require.Equal(t, maxConnections, db.Stats().MaxOpenConnections)
+	require.Equal(t, maxConnections, openTestDatabase(t, testkit.NewSchema(t)).Stats().MaxOpenConnections)
 	require.Equal(t, 1, openTestDatabase(t, "").Stats().MaxOpenConnections)
-	require.Zero(t, openTestDatabase(t, newFile(t)).Stats().MaxOpenConnections)
+	require.Equal(t, 1, openTestDatabase(t, testkit.NewFile(t)).Stats().MaxOpenConnections)
 }

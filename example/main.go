@@ -56,19 +56,13 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	callback := base.String() + "/auth/gumroad/callback"
 	mux := http.NewServeMux()
-	var provider *gumroad.Provider
-	if cfg.key != "" {
-		provider = gumroad.New(cfg.key, cfg.secret, callback, gumroad.ScopeViewProfile)
-	} else {
-		test := newTestGumroad()
+	provider := gumroad.New(cfg.key, cfg.secret, callback, asked.Scope)
+	if cfg.key == "" {
+		var test *gumroadtest.Server
+		test, provider = newTestGumroad(mux, base, callback)
 		defer test.Close()
-		// The browser reaches the test server at the application's own address, so
-		// one port is enough.
-		mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
-		provider = test.Provider(callback)
-		provider.AuthURL = base.String() + "/gumroad" + gumroadtest.AuthorizePath
 	}
-	app, err := newApp(provider, db, base, cfg.sessionSecret, cfg.key == "")
+	app, err := newApp(ctx, provider, db, base, cfg.sessionSecret, cfg.key == "")
 	if err != nil {
 		return err
 	}
@@ -93,7 +87,7 @@ func newServer(handler http.Handler) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		// A login can take three requests to Gumroad.
+		// A login can take three requests to Gumroad. A refresh can wait for another one.
 		WriteTimeout: 3*gumroad.RequestTimeout + 10*time.Second,
 		IdleTimeout:  2 * time.Minute,
 	}
@@ -118,8 +112,10 @@ func serve(ctx context.Context, listener net.Listener, server *http.Server, stdo
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(stdout, "Stopping. Waiting for requests in progress. Press Ctrl-C again to stop at once.")
-	// Shutdown would wait five seconds for these.
+	// Shutdown would wait five seconds for these. One second is enough for a request
+	// that a proxy is just sending.
 	server.RegisterOnShutdown(func() {
+		time.Sleep(time.Second)
 		silent.Range(func(conn, _ any) bool {
 			conn.(net.Conn).Close()
 			return true

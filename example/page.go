@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
-	"encoding/json"
 	"html/template"
 	"log"
 	"net/http"
@@ -12,12 +11,12 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	gumroad "github.com/gumroad/goth-gumroad"
-	"github.com/markbates/goth"
 )
 
-//go:embed templates style.css icon.svg
+//go:embed templates style.css icon.svg back.js
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
@@ -31,81 +30,76 @@ type view struct {
 	Title    string
 	Notice   string
 	Test     bool
-	Scopes   []scope
-	Account  *account
-	Began    time.Time
+	Asked    scope
+	Me       *user // nil if nobody is logged in
 	Products *productPage
 	Problem  *problem
 }
 
-// scope is one that the application asks for.
-type scope struct{ Name, Meaning string }
+// scope is one of Gumroad's scopes, and what it means to a user.
+type scope struct{ Scope, Meaning string }
 
 // asked is what the application asks for. It is also what the user granted: at
-// Gumroad, users grant all scopes or none.
-var asked = []scope{
-	{gumroad.ScopeViewProfile, "See your name, email, picture and products"},
-}
+// Gumroad, users grant all or nothing.
+var asked = scope{gumroad.ScopeViewProfile, "See your name, email, picture and products"}
 
 // notices are shown on the profile, and farewells on the start page. The key is the
-// parameter done in the address.
+// parameter done in the URL.
 var (
 	notices = map[string]string{
 		"fetched":   "Your profile is up to date.",
-		"refreshed": "The token was refreshed. Gumroad revoked the old one.",
+		"refreshed": "The access was refreshed. The old key no longer works.",
 	}
 	farewells = map[string]string{
-		"disconnected": "You are disconnected. Gumroad revoked the token. This application deleted your profile.",
+		"disconnected": "You are disconnected. Gumroad ended this app's access. This app deleted your profile.",
 		"loggedout":    "You are logged out.",
 	}
 )
 
-// profile is what the application keeps of a user's profile at Gumroad.
-type profile struct {
-	ID, Name, Username, Bio, Email string
-	Picture, Page                  string // addresses
-	Fetched                        time.Time
-}
-
-func newProfile(user goth.User) profile {
-	answer, _ := user.RawData["user"].(map[string]any)
-	page, _ := answer["url"].(string)
-	return profile{
-		ID: user.UserID, Name: strings.TrimSpace(user.Name), Username: user.NickName, Bio: user.Description, Email: user.Email,
-		Picture: user.AvatarURL, Page: page, Fetched: time.Now(),
-	}
-}
-
-// json returns p as it is stored. It escapes the NUL character, which PostgreSQL
-// does not accept in text.
-func (p profile) json() string {
-	data, _ := json.Marshal(p)
-	return string(data)
-}
+// visible matches a text that a reader sees, unlike one of blanks or invisible characters.
+var visible = regexp.MustCompile(`[\pL\pN\pP\pS]`)
 
 // Title is the name to show.
-func (p profile) Title() string {
-	return cmp.Or(p.Name, p.Username, "Gumroad user "+p.ID)
+func (u user) Title() string {
+	if visible.MatchString(u.Name) {
+		return u.Name
+	}
+	return cmp.Or(u.Username, "Gumroad user "+u.UserID)
+}
+
+// Size is the class of the title's size. The longest word should fit on a phone.
+func (u user) Size() string {
+	longest := 0
+	for _, word := range strings.Fields(u.Title()) {
+		longest = max(longest, utf8.RuneCountInString(word))
+	}
+	switch {
+	case longest > 20:
+		return "longest"
+	case longest > 11, utf8.RuneCountInString(u.Title()) > 24:
+		return "long"
+	}
+	return ""
 }
 
 // letter matches a letter or a digit, with its accents.
 var letter = regexp.MustCompile(`[\pL\pN]\pM*`)
 
-// Initial is shown if there is no picture.
-func (p profile) Initial() string {
-	return strings.ToUpper(letter.FindString(p.Title() + p.Username + p.ID))
+// Initial is shown if there is no picture. For a name without letters it is a dot.
+func (u user) Initial() string {
+	return strings.ToUpper(cmp.Or(letter.FindString(u.Title()), "•"))
 }
 
-// PictureURL returns the address of the picture, or "" if it is not safe to show. It
-// has the type template.URL, since html/template refuses data: addresses.
-func (p profile) PictureURL() template.URL {
-	if strings.HasPrefix(p.Picture, "https://") || strings.HasPrefix(p.Picture, "data:image/") {
-		return template.URL(p.Picture)
+// PictureURL returns the URL of the picture, or "" if it is not safe to show. It
+// has the type template.URL, since html/template refuses data: URLs.
+func (u user) PictureURL() template.URL {
+	if strings.HasPrefix(u.Picture, "https://") || strings.HasPrefix(u.Picture, "data:image/") {
+		return template.URL(u.Picture)
 	}
 	return ""
 }
 
-// gumroadPage returns the address if it is at Gumroad, or nil.
+// gumroadPage returns the URL if it is at Gumroad, or nil.
 func gumroadPage(address string) *url.URL {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || !strings.HasSuffix("."+u.Hostname(), ".gumroad.com") {
@@ -117,7 +111,7 @@ func gumroadPage(address string) *url.URL {
 // render answers with a page. It builds the whole page before it sends anything, so
 // that nobody gets half of one.
 func (a *app) render(w http.ResponseWriter, status int, name string, v view) {
-	v.Test = a.test
+	v.Test, v.Asked = a.test, asked
 	var html bytes.Buffer
 	if err := templates.ExecuteTemplate(&html, name, v); err != nil {
 		log.Print(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,11 +23,22 @@ type productPage struct {
 type product struct {
 	Name      string `json:"name"`
 	Price     string `json:"formatted_price"`
-	Address   string `json:"short_url"`
+	URL       string `json:"short_url"`
 	Published bool   `json:"published"`
 }
 
+// Title is the name to show.
+func (p product) Title() string {
+	if !visible.MatchString(p.Name) {
+		return "Product without a name"
+	}
+	return p.Name
+}
+
 const maxProductPage = 2 << 20 // bytes
+
+// errNoAnswer means that Gumroad's API did not answer, or with something else than JSON.
+var errNoAnswer = errors.New("no answer from Gumroad")
 
 // fetchProducts gets a page of the user's products from Gumroad. An empty key means
 // the first page. If the token is no longer valid, the error wraps
@@ -37,7 +49,7 @@ func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken,
 	address := strings.TrimSuffix(provider.ProfileURL, "/user") + "/products?" + url.Values{"page_key": {key}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return page, err
+		return page, fmt.Errorf("listing the products: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+accessToken)
 	resp, err := provider.Client().Do(req)
@@ -51,6 +63,7 @@ func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken,
 	}
 	switch {
 	case err != nil:
+		err = fmt.Errorf("%w: %w", errNoAnswer, err)
 	case resp.StatusCode == http.StatusUnauthorized && (len(body) == 0 || strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer")):
 		err = gumroad.ErrUnauthorized
 	case !page.Success:
@@ -58,5 +71,5 @@ func fetchProducts(ctx context.Context, provider *gumroad.Provider, accessToken,
 	default:
 		return page, nil
 	}
-	return page, fmt.Errorf("gumroad: listing the products: %w", err)
+	return page, fmt.Errorf("listing the products: %w", err)
 }

@@ -40,6 +40,21 @@ func TestProducts(t *testing.T) {
 	}
 }
 
+// A key that is too long for Gumroad, or for what stands before it, is no page.
+func TestProductsWithLongKey(t *testing.T) {
+	s := newTestSite(t)
+	ann := s.visitor()
+	ann.logIn()
+	for _, status := range []int{0, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge} {
+		if status != 0 {
+			s.gumroad.Fail(productsPath, gumroadtest.Fault{Status: status})
+		}
+		page := ann.get("/products?page_key=" + strings.Repeat("x", 9000))
+		require.Equal(t, http.StatusNotFound, page.StatusCode)
+		require.Contains(t, page.body, "This page does not exist")
+	}
+}
+
 func TestProductsOfGumroad(t *testing.T) {
 	for name, test := range map[string]struct {
 		body     string
@@ -49,6 +64,7 @@ func TestProductsOfGumroad(t *testing.T) {
 		"markup":         {`{"success":true,"products":[{"name":"<b>Knots","formatted_price":"<i>"}]}`, []string{"&lt;b&gt;Knots", "&lt;i&gt;"}, nil},
 		"another's page": {`{"success":true,"products":[{"name":"Knots","short_url":"https://evil.example/l/x"}]}`, []string{"Knots"}, []string{"evil.example"}},
 		"script":         {`{"success":true,"products":[{"name":"Knots","short_url":"javascript:alert(1)"}]}`, []string{"Knots"}, []string{"javascript"}},
+		"no name":        {`{"success":true,"products":[{"name":" ","short_url":"https://ann.gumroad.com/l/x"}]}`, []string{"<bdi>Product without a name</bdi></a>"}, nil},
 		"an odd key":     {`{"success":true,"products":[{"name":"Knots","published":true}],"next_page_key":"a&b=\"c"}`, []string{`page_key=a%26b%3d%22c"`}, []string{"not published"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +144,7 @@ func TestProductsWhileRefreshed(t *testing.T) {
 	ann := s.visitor()
 	ann.logIn()
 	listed := make(chan answer, 1)
-	release := hang(s, productsPath, func() { listed <- ann.get("/products") })
+	release := s.wire.Hang(productsPath, func() { listed <- ann.get("/products") })
 	require.Equal(t, http.StatusOK, ann.post("/token/refresh").StatusCode)
 	release()
 	page := <-listed

@@ -2,67 +2,45 @@ package main
 
 import (
 	"context"
-	"crypto/sha512"
+	"database/sql"
 	"encoding/gob"
+	"errors"
+	"fmt"
 	"log"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/gorilla/sessions"
+	"github.com/gumroad/goth-gumroad/example/accounts"
 )
+
+// loginTime is how long a user stays logged in.
+const loginTime = 7 * 24 * time.Hour
+
+// login is what a session holds.
+type login struct {
+	UserID     string
+	Connection string // must be that of the account, which a disconnect ends
+	Began      time.Time
+}
 
 const (
-	// gumroadTime is how long a user may take to log in at Gumroad.
-	gumroadTime = 15 * time.Minute
-
-	// loginTime is how long a user stays logged in.
-	loginTime = 7 * 24 * time.Hour
+	sessionTable = "gumroad_sessions"
+	sessionDDL   = `CREATE TABLE IF NOT EXISTS gumroad_sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+		CREATE INDEX IF NOT EXISTS gumroad_sessions_expiry ON gumroad_sessions (expiry)`
 )
 
-// cookieName returns the name of the application's cookies. It contains the port,
-// since a browser shares cookies among all ports of a host. With https it begins
-// with __Host-, so that no sibling domain can set them.
-func cookieName(base *url.URL) string {
-	name := "gumroad-example"
-	if base.Port() != "" {
-		name += "-" + base.Port() // a colon is not allowed in a name
+// createSessions creates the table of the sessions for scs, and tries to write to it.
+func createSessions(ctx context.Context, db *sql.DB) error {
+	err := accounts.CreateTable(ctx, db, sessionDDL,
+		`INSERT INTO gumroad_sessions (token, data, expiry) VALUES ('', '', CURRENT_TIMESTAMP)`,
+		`UPDATE gumroad_sessions SET data = '' WHERE token = ''`,
+		`DELETE FROM gumroad_sessions WHERE token = ''`)
+	if err != nil {
+		return fmt.Errorf("sessions: %w", err)
 	}
-	if base.Scheme == "https" {
-		return "__Host-" + name
-	}
-	return name
-}
-
-// newGothicStore returns the store in which gothic keeps a login in progress. It is
-// the store of SECURITY.md: a signed and encrypted cookie. All replicas with the same
-// secret can read it.
-func newGothicStore(secret string, base *url.URL) sessions.Store {
-	keys := sha512.Sum512([]byte(secret))
-	cookies := sessions.NewCookieStore(keys[:32], keys[32:])
-	cookies.Options = &sessions.Options{
-		Path:     "/",
-		HttpOnly: true,
-		Secure:   base.Scheme == "https",
-		SameSite: http.SameSiteLaxMode, // with Strict, the callback has no cookie
-	}
-	cookies.MaxAge(int(gumroadTime.Seconds()))
-	return namedStore{cookies, cookieName(base) + "-login"}
-}
-
-// namedStore is a CookieStore that gives gothic's cookie another name.
-type namedStore struct {
-	*sessions.CookieStore
-	name string
-}
-
-func (s namedStore) Get(r *http.Request, _ string) (*sessions.Session, error) {
-	return s.CookieStore.Get(r, s.name)
-}
-
-func (s namedStore) New(r *http.Request, _ string) (*sessions.Session, error) {
-	return s.CookieStore.New(r, s.name)
+	return nil
 }
 
 // newSessions returns the sessions of the logged-in browsers. The cookie holds a
@@ -97,25 +75,43 @@ func (c codec) Decode(data []byte) (time.Time, map[string]any, error) {
 	return deadline, values, nil
 }
 
-// loadSession returns the request's context with its session, and the login in the
-// session. The login is empty if the browser has none.
-func (a *app) loadSession(r *http.Request) (ctx context.Context, who login, err error) {
+// user is who sent a request. It is nil if nobody is logged in.
+type user struct {
+	accounts.Account
+	Began time.Time // of the login
+}
+
+// loadSession returns the request's context with its session, and the user. Without a
+// session, it does not ask the database.
+func (a *app) loadSession(r *http.Request) (context.Context, *user, error) {
 	id := ""
 	if cookie, err := r.Cookie(a.sessions.Cookie.Name); err == nil {
 		id = cookie.Value
 	}
-	if ctx, err = a.sessions.Load(r.Context(), id); err == nil {
-		who, _ = a.sessions.Get(ctx, "login").(login)
+	ctx, err := a.sessions.Load(r.Context(), id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return ctx, who, err
+	who, ok := a.sessions.Get(ctx, "login").(login)
+	if !ok {
+		return ctx, nil, nil
+	}
+	account, err := a.accounts.Find(ctx, who.UserID)
+	if errors.Is(err, accounts.ErrNoAccount) || err == nil && account.Connection != who.Connection {
+		return ctx, nil, nil
+	}
+	if err != nil {
+		return ctx, nil, err
+	}
+	return ctx, &user{account, who.Began}, nil
 }
 
 // beginSession begins a session with a new random id.
-func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, who login) error {
+func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, account accounts.Account) error {
 	if err := a.sessions.RenewToken(ctx); err != nil {
 		return err
 	}
-	a.sessions.Put(ctx, "login", who)
+	a.sessions.Put(ctx, "login", login{account.UserID, account.Connection, time.Now()})
 	id, expiry, err := a.sessions.Commit(ctx)
 	if err != nil {
 		return err

@@ -1,21 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/gumroad/goth-gumroad/example/internal/testkit"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,16 +24,17 @@ import (
 type testSite struct {
 	t        *testing.T
 	url      string
-	app      *app   // the first of apps
-	apps     []*app // the copies of the application, which take turns
+	app      *app      // the first of apps
+	db       *database // of app
+	apps     []*app    // the copies of the application, which take turns
 	turn     atomic.Int64
 	address  string // of the database
 	gumroad  *gumroadtest.Server
 	provider *gumroad.Provider
 	server   *httptest.Server
-	log      *safeBuffer
-	seen     *safeBuffer // what browsers were sent
-	secrets  *secretFinder
+	log      *testkit.Buffer
+	seen     *testkit.Buffer // what browsers were sent
+	wire     *testkit.Wire
 }
 
 const testSecret = "a secret of thirty-two characters"
@@ -52,9 +51,9 @@ func newTestSite(t *testing.T, options ...siteOptions) *testSite {
 	if len(options) == 1 {
 		o = options[0]
 	}
-	s := &testSite{t: t, gumroad: gumroadtest.NewServer(), log: captureLog(t), seen: &safeBuffer{}, secrets: &secretFinder{}, address: o.address}
+	s := &testSite{t: t, gumroad: gumroadtest.NewServer(), log: testkit.CaptureLog(t), seen: &testkit.Buffer{}, address: o.address}
 	t.Cleanup(s.gumroad.Close)
-	s.gumroad.Handle("GET /products", http.HandlerFunc(listProducts), gumroad.ScopeViewProfile)
+	s.gumroad.Handle("GET /products", http.HandlerFunc(listProducts), asked.Scope)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.apps[int(s.turn.Add(1))%len(s.apps)].ServeHTTP(w, r)
 	}))
@@ -65,14 +64,15 @@ func newTestSite(t *testing.T, options ...siteOptions) *testSite {
 	}
 	t.Cleanup(s.server.Close)
 	s.url = s.server.URL
-	s.provider = s.gumroad.Provider(s.url + "/auth/gumroad/callback")
-	s.provider.HTTPClient = &http.Client{Transport: s.secrets}
+	s.provider = s.gumroad.Provider(s.url+"/auth/gumroad/callback", asked.Scope)
+	s.wire = &testkit.Wire{Next: s.provider.HTTPClient.Transport}
+	s.provider.HTTPClient = &http.Client{Transport: s.wire}
 	for range max(1, o.copies) {
 		s.apps = append(s.apps, s.newCopy(testSecret))
 	}
 	s.app = s.apps[0]
 	t.Cleanup(func() {
-		for _, secret := range s.secrets.found() {
+		for _, secret := range s.wire.Found() {
 			assert.NotContains(t, s.seen.String(), secret, "a browser was sent a secret")
 			assert.NotContains(t, s.log.String(), secret, "the log has a secret")
 		}
@@ -83,15 +83,17 @@ func newTestSite(t *testing.T, options ...siteOptions) *testSite {
 // newCopy starts a copy of the application.
 func (s *testSite) newCopy(secret string) *app {
 	db := openTestDatabase(s.t, s.address)
+	s.db = cmp.Or(s.db, db)
 	base, err := url.Parse(s.url)
 	require.NoError(s.t, err)
-	copied, err := newApp(s.provider, db, base, secret, false)
+	copied, err := newApp(s.t.Context(), s.provider, db, base, secret, false)
 	require.NoError(s.t, err)
 	return copied
 }
 
 // restart replaces all copies by one with this secret.
 func (s *testSite) restart(secret string) {
+	s.db = nil
 	s.app = s.newCopy(secret)
 	s.apps = []*app{s.app}
 }
@@ -103,45 +105,6 @@ func openTestDatabase(t *testing.T, address string) *database {
 	return db
 }
 
-// eachDatabase runs a test on each kind of database. If several copies of the
-// application share the database, it leaves out the one in memory.
-func eachDatabase(t *testing.T, shared bool, test func(t *testing.T, address string)) {
-	if !shared {
-		t.Run("SQLite in memory", func(t *testing.T) { test(t, "") })
-	}
-	t.Run("SQLite", func(t *testing.T) { test(t, newFile(t)) })
-	t.Run("PostgreSQL", func(t *testing.T) { test(t, newSchema(t)) })
-}
-
-func newFile(t *testing.T) string { return "file:" + filepath.Join(t.TempDir(), "test ?#%.db") }
-
-var schemas atomic.Int64
-
-// newSchema returns the address of an empty schema in the PostgreSQL database at
-// TEST_DATABASE_URL.
-func newSchema(t *testing.T) string {
-	server := os.Getenv("TEST_DATABASE_URL")
-	if server == "" {
-		t.Skip("TEST_DATABASE_URL is not set to the address of a PostgreSQL database")
-	}
-	u, err := url.Parse(server)
-	require.NoError(t, err)
-	db, err := sql.Open("pgx", server)
-	require.NoError(t, err)
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), schemas.Add(1))
-	_, err = db.Exec("CREATE SCHEMA " + name)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := db.Exec("DROP SCHEMA " + name + " CASCADE")
-		assert.NoError(t, err)
-		db.Close()
-	})
-	query := u.Query()
-	query.Set("search_path", name)
-	u.RawQuery = query.Encode()
-	return u.String()
-}
-
 // authorize presses the button at Gumroad and returns the callback URL.
 func (s *testSite) authorize(begun answer) string {
 	callback, err := s.gumroad.Authorize(begun.Header.Get("Location"))
@@ -149,35 +112,16 @@ func (s *testSite) authorize(begun answer) string {
 	return callback
 }
 
-// tokens returns the stored tokens of the only user.
-func (s *testSite) tokens() pair {
+// accessToken returns the stored access token of the only user.
+func (s *testSite) accessToken() (token string) {
 	var id string
-	require.NoError(s.t, s.app.accounts.db.QueryRow("SELECT user_id FROM gumroad_accounts").Scan(&id))
-	acc, err := s.app.accounts.read(context.Background(), id)
-	require.NoError(s.t, err)
-	tokens, err := s.app.accounts.open(acc)
-	require.NoError(s.t, err)
-	return tokens
+	require.NoError(s.t, s.db.QueryRow("SELECT user_id FROM gumroad_accounts").Scan(&id))
+	require.NoError(s.t, s.app.accounts.Use(context.Background(), id, func(stored string) error {
+		token = stored
+		return nil
+	}))
+	return token
 }
-
-// login returns the login of the only user.
-func (s *testSite) login() login {
-	var who login
-	require.NoError(s.t, s.app.accounts.db.QueryRow("SELECT user_id, connection FROM gumroad_accounts").Scan(&who.UserID, &who.Connection))
-	return who
-}
-
-// revoked returns the tokens that Gumroad was asked to revoke.
-func (s *testSite) revoked() (tokens []string) {
-	for _, r := range s.gumroad.Requests() {
-		if r.Path == gumroadtest.RevokePath {
-			tokens = append(tokens, r.Form.Get("token"))
-		}
-	}
-	return tokens
-}
-
-func (s *testSite) accessToken() string { return s.tokens().Access }
 
 // alive reports whether Gumroad accepts the token.
 func (s *testSite) alive(token string) bool {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	gumroad "github.com/gumroad/goth-gumroad"
@@ -18,16 +19,23 @@ import (
 //go:embed sailor.svg
 var sailor []byte
 
-// newTestGumroad returns the test server that is used without a key. Its user has a
-// picture and 23 products.
-func newTestGumroad() *gumroadtest.Server {
+// newTestGumroad returns the test server that is used without a key, and its provider.
+// Its user has a picture and 23 products. The browser reaches it below the application's
+// own URL, so one port is enough.
+func newTestGumroad(mux *http.ServeMux, base *url.URL, callback string) (*gumroadtest.Server, *gumroad.Provider) {
 	test := gumroadtest.NewServer()
-	test.SetApplication(gumroadtest.Application{Name: "Example", Confidential: true})
+	app := test.Application()
+	app.Name = "Example"
+	test.SetApplication(app)
 	user := test.User()
 	user.Picture = "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(sailor)
 	test.SetUser(user)
-	test.Handle("GET /products", http.HandlerFunc(listProducts), gumroad.ScopeViewProfile)
-	return test
+	test.Handle("GET /products", http.HandlerFunc(listProducts), asked.Scope)
+
+	mux.Handle("/gumroad/", http.StripPrefix("/gumroad", test))
+	provider := test.Provider(callback, asked.Scope)
+	provider.AuthURL = base.String() + "/gumroad" + gumroadtest.AuthorizePath
+	return test, provider
 }
 
 // listProducts answers as Gumroad's API does, with ten products per page.
@@ -42,7 +50,7 @@ func listProducts(w http.ResponseWriter, r *http.Request) {
 	for n := first + 1; n <= min(first+10, count); n++ {
 		answer.Products = append(answer.Products, product{
 			Name: fmt.Sprint("Knot of the day, no. ", n), Price: "$1", Published: n%7 != 0,
-			Address: fmt.Sprint("https://sailorjohn.gumroad.com/l/knot", n),
+			URL: fmt.Sprint("https://sailorjohn.gumroad.com/l/knot", n),
 		})
 	}
 	if first+10 < count {

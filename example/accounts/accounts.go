@@ -67,7 +67,8 @@ type Store struct {
 	provider *gumroad.Provider
 	box      cipher.AEAD
 	lease    time.Duration
-	patience time.Duration
+	wait     time.Duration // for a lease
+	patience time.Duration // for the database
 }
 
 // Account is what the store keeps of a user, without the tokens.
@@ -118,7 +119,7 @@ func New(ctx context.Context, db *sql.DB, provider *gumroad.Provider, secret str
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
-	return &Store{db, provider, box, lease, patience}, nil
+	return &Store{db, provider, box, lease, lease + time.Second, patience}, nil
 }
 
 // CreateTable runs create if the table cannot be used yet. To find out, it runs the
@@ -226,7 +227,7 @@ func (s *Store) LogIn(ctx context.Context, user goth.User) (Account, error) {
 	})
 	if err != nil {
 		s.revoke(ctx, fresh, pair{})
-		return Account{}, fmt.Errorf("accounts: storing the login: %w", err)
+		return Account{}, err
 	}
 	for _, before := range replaced {
 		if old, err := s.open(before); err != nil {

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ var errReplaced = errors.New("accounts: the tokens were replaced")
 // given version, exclusive returns errReplaced. An empty version means any. If do fails
 // and the version has changed, it returns errReplaced too.
 func (s *Store) exclusive(ctx context.Context, userID, version string, do func(context.Context, Account, pair) error) error {
-	for giveUp := time.Now().Add(s.lease + time.Second); ; {
+	for giveUp := time.Now().Add(s.wait); ; {
 		account, err := s.Find(ctx, userID)
 		if err != nil {
 			return err
@@ -101,15 +102,16 @@ func (s *Store) leased(ctx context.Context, account Account, until int64, do fun
 func (s *Store) persist(ctx context.Context, store func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
+	var last error
 	for {
 		err := store(ctx)
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-time.After(poll):
-		case <-ctx.Done():
-			return err
+		if ctx.Err() != nil {
+			return cmp.Or(last, err) // the last one says why, not only that time is over
 		}
+		last = err
+		time.Sleep(poll)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package testkit
 
 import (
 	"bytes"
@@ -12,9 +12,10 @@ import (
 	"testing"
 )
 
-// secretFinder sends the application's requests to Gumroad, and records the secrets
-// in the requests and in the answers.
-type secretFinder struct {
+// Wire sends a program's requests to Gumroad with Next, and records the secrets in
+// the requests and in the answers.
+type Wire struct {
+	Next    http.RoundTripper
 	mu      sync.Mutex
 	secrets []string
 	access  []string // those that are access tokens
@@ -26,9 +27,9 @@ type holding struct {
 	arrived, stop chan bool
 }
 
-// hold makes the next request to the path wait until stop is closed. It returns a
+// Hold makes the next request to the path wait until stop is closed. It returns a
 // channel that is closed when the request has arrived.
-func (f *secretFinder) hold(path string, stop chan bool) (arrived chan bool) {
+func (f *Wire) Hold(path string, stop chan bool) (arrived chan bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h := holding{make(chan bool), stop}
@@ -36,13 +37,15 @@ func (f *secretFinder) hold(path string, stop chan bool) (arrived chan bool) {
 	return h.arrived
 }
 
-func (f *secretFinder) accessTokens() []string {
+// AccessTokens returns the access tokens that Gumroad issued.
+func (f *Wire) AccessTokens() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.access)
 }
 
-func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper.
+func (f *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
@@ -61,7 +64,7 @@ func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
 		close(h.arrived)
 		<-h.stop
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := f.Next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +85,7 @@ func (f *secretFinder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (f *secretFinder) add(secrets ...string) {
+func (f *Wire) add(secrets ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, secret := range secrets {
@@ -92,10 +95,21 @@ func (f *secretFinder) add(secrets ...string) {
 	}
 }
 
-func (f *secretFinder) found() []string {
+// Found returns all secrets.
+func (f *Wire) Found() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.secrets)
+}
+
+// Hang makes the next request to the path wait until release is called. It calls start,
+// and returns when the request has arrived.
+func (f *Wire) Hang(path string, start func()) (release func()) {
+	stop := make(chan bool)
+	arrived := f.Hold(path, stop)
+	go start()
+	<-arrived
+	return sync.OnceFunc(func() { close(stop) })
 }
 
 // errorReader returns the error with which an answer ended, or io.EOF.
@@ -108,27 +122,29 @@ func (r errorReader) Read([]byte) (int, error) {
 	return 0, r.err
 }
 
-// safeBuffer is a buffer that is safe for concurrent use.
-type safeBuffer struct {
+// Buffer is a buffer that is safe for concurrent use.
+type Buffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
 }
 
-func (b *safeBuffer) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buffer.Write(p)
 }
 
-func (b *safeBuffer) String() string {
+// String returns what was written.
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buffer.String()
 }
 
-// captureLog captures the log until the test ends.
-func captureLog(t *testing.T) *safeBuffer {
-	captured, before := &safeBuffer{}, log.Writer()
+// CaptureLog captures the log until the test ends.
+func CaptureLog(t *testing.T) *Buffer {
+	captured, before := &Buffer{}, log.Writer()
 	log.SetOutput(captured)
 	t.Cleanup(func() { log.SetOutput(before) })
 	return captured
