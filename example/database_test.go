@@ -111,51 +111,6 @@ func TestReadOnlyPostgreSQL(t *testing.T) {
 	require.ErrorContains(t, open(t, address+"&default_transaction_read_only=on"), "read-only transaction")
 }
 
-func TestReadOnlyFile(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the test uses Linux's permissions")
-	}
-	for name, test := range map[string]struct {
-		path string
-		mode os.FileMode
-	}{
-		"the file":   {"example.db", 0o444},
-		"the folder": {"", 0o555},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "readonly") // everybody can reach it
-			require.NoError(t, err)
-			t.Cleanup(func() {
-				os.Chmod(dir, 0o700)
-				os.RemoveAll(dir)
-			})
-			file := filepath.Join(dir, "example.db")
-			require.NoError(t, open(t, "file:"+file))
-			require.NoError(t, os.Chmod(dir, 0o777))
-			require.NoError(t, os.Chmod(file, 0o666))
-			require.NoError(t, os.Chmod(filepath.Join(dir, test.path), test.mode))
-			said := startAsNobody(t, "DATABASE_URL=file:"+file)
-			require.Contains(t, said, "opening the database: sessions: writing to the table: attempt to write a readonly database")
-		})
-	}
-}
-
-// Two replicas behind pgbouncer, which gives each transaction another connection.
-func TestPgbouncer(t *testing.T) {
-	address := testkit.NewSchema(t)
-	s := newTestSite(t, siteOptions{address: pgbouncer(t, address), copies: 2})
-	for range 3 {
-		ann := s.visitor()
-		require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
-		for _, path := range []string{"/token/refresh", "/profile/refetch", "/logout"} {
-			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
-		}
-		ann.logIn()
-		require.Contains(t, ann.post("/disconnect").body, "You are disconnected")
-	}
-	require.Empty(t, s.log.String())
-}
-
 func TestFileIsTheOwners(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has other permissions")

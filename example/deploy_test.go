@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gumroad/goth-gumroad/example/internal/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -123,6 +126,9 @@ pool_mode = transaction
 default_pool_size = 3
 `, server, role, port)), 0o644))
 	cmd := asNobody(t, path, config)
+	if info, err := os.Stat(server); err == nil && cmd.SysProcAttr != nil {
+		cmd.SysProcAttr.Credential.Uid = info.Sys().(*syscall.Stat_t).Uid // who may reach the server's socket
+	}
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()
@@ -200,4 +206,46 @@ func TestRollingRestart(t *testing.T) {
 		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, r.Wait())
 	}
+}
+
+func TestReadOnlyFile(t *testing.T) {
+	for name, test := range map[string]struct {
+		path string
+		mode os.FileMode
+	}{
+		"the file":   {"example.db", 0o444},
+		"the folder": {"", 0o555},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "readonly") // everybody can reach it
+			require.NoError(t, err)
+			t.Cleanup(func() {
+				os.Chmod(dir, 0o700)
+				os.RemoveAll(dir)
+			})
+			file := filepath.Join(dir, "example.db")
+			require.NoError(t, open(t, "file:"+file))
+			require.NoError(t, os.Chmod(dir, 0o777))
+			require.NoError(t, os.Chmod(file, 0o666))
+			require.NoError(t, os.Chmod(filepath.Join(dir, test.path), test.mode))
+			said := startAsNobody(t, "DATABASE_URL=file:"+file)
+			require.Contains(t, said, "opening the database: sessions: writing to the table: attempt to write a readonly database")
+		})
+	}
+}
+
+// Two replicas behind pgbouncer, which gives each transaction another connection.
+func TestPgbouncer(t *testing.T) {
+	address := testkit.NewSchema(t)
+	s := newTestSite(t, siteOptions{address: pgbouncer(t, address), copies: 2})
+	for range 3 {
+		ann := s.visitor()
+		require.Equal(t, http.StatusOK, ann.logIn().StatusCode)
+		for _, path := range []string{"/token/refresh", "/profile/refetch", "/logout"} {
+			require.Equal(t, http.StatusOK, ann.post(path).StatusCode)
+		}
+		ann.logIn()
+		require.Contains(t, ann.post("/disconnect").body, "You are disconnected")
+	}
+	require.Empty(t, s.log.String())
 }

@@ -75,18 +75,20 @@ func TestWalk(t *testing.T) {
 			v.sees("02-gumroad", 200, "Authorize")
 			v.click("Deny")
 			v.sees("03-denied", 403, "You did not give access")
+			v.reload()
+			v.sees("03-denied", 403, "You did not give access")
 
 			v.click("Continue with Gumroad")
 			v.click("Authorize")
-			v.sees("04-profile", 200, "John Smith", "@sailorjohn", "not confirmed by Gumroad", "Not yet")
+			v.sees("04-profile", 200, "John Smith", "@sailorjohn", "may be unconfirmed", "Not yet")
 			v.showsPictures()
 			v.click("Fetch again")
 			v.sees("05-fetched", 200, "Your profile is up to date.")
 			v.click("Refresh")
-			v.sees("06-refreshed", 200, "The token was refreshed.")
+			v.sees("06-refreshed", 200, "The access was refreshed.")
 			v.click("List")
 			v.sees("07-products", 200, "Your products", "Knot of the day, no. 10", "not published")
-			if got := get(v, chromedp.Evaluate[[]float64](`[...new Set([...document.querySelectorAll(".products li > span:last-child")].map(e => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().right) }))]`)); len(got) != 1 {
+			if got := get(v, chromedp.Evaluate[[]float64](`[...new Set([...document.querySelectorAll(".price")].map(e => Math.round(e.getBoundingClientRect().right)))]`)); len(got) != 1 {
 				t.Errorf("the prices end at different places: %v", got)
 			}
 			v.click("More products")
@@ -99,8 +101,9 @@ func TestWalk(t *testing.T) {
 			v.click("Log out")
 			v.sees("10-logged-out", 200, "You are logged out.")
 
-			// Gumroad does not ask again for scopes that the user granted before.
+			// Gumroad asks at every login.
 			v.click("Continue with Gumroad")
+			v.click("Authorize")
 			v.sees("11-profile-again", 200, "John Smith")
 			v.visit(base + "/auth/gumroad/callback?code=used&state=used")
 			v.sees("12-replayed", 400, "This login is over")
@@ -128,10 +131,11 @@ func TestPeople(t *testing.T) {
 		name string
 		user gumroadtest.User
 	}{
-		{"arabic", gumroadtest.User{Name: "فاطمة الزهراء", Bio: "أنا بحّارة وخيّاطة.", Email: "fatima@example.com"}},
+		{"arabic", gumroadtest.User{Name: "فاطمة الزهراء", Username: "fatima", Bio: "أنا بحّارة وخيّاطة.\nA sailor, a tailor.", Email: "fatima@example.com"}},
 		{"long", gumroadtest.User{Name: long, Bio: strings.Repeat("a sailor, a tailor, ", 30)}},
 		{"lines", gumroadtest.User{Name: "Ann", Bio: "First line.\nSecond line.\n\nLast line."}},
 		{"emoji", gumroadtest.User{Name: "👩🏽‍🎨 Zoë", Username: "zoe", Picture: nowhere}},
+		{"parrot", gumroadtest.User{Name: "🦜", Picture: nowhere}},
 		{"nobody", gumroadtest.User{}},
 	}
 	for _, screen := range []screen{screens[0], screens[3]} {
@@ -144,17 +148,27 @@ func TestPeople(t *testing.T) {
 				person.user.ID = fmt.Sprint("100000000000", i)
 				person.user.Picture = nowhere // the default picture is on the internet
 				gumroad.SetUser(person.user)
-				gumroad.SetApplication(gumroadtest.Application{Name: person.user.Name, RedirectURIs: []string{base + "/auth/gumroad/callback"}})
-				v.sees(person.name+"-1-start", 200, "This application is not part of Gumroad")
+				gumroad.register(base, person.user.Name)
+				v.sees(person.name+"-1-start", 200, "This app is not part of Gumroad")
 				v.click("Continue with Gumroad")
 				v.sees(person.name+"-2-gumroad", 200, "Authorize")
 				v.mayMiss = person.user.Picture
 				v.click("Authorize")
 				v.sees(person.name+"-3-profile", 200, "Email")
+				if got := get(v, chromedp.Evaluate[[]float64](leftEdges)); len(got) != 1 {
+					t.Errorf("the texts of %s begin at %v", person.name, got)
+				}
+				if got := get(v, chromedp.Evaluate[[]string](brokenWords)); len(got) != 0 {
+					t.Errorf("the words %q break", got)
+				}
 				switch person.name {
 				case "lines":
 					if got := get(v, chromedp.Evaluate[string](`document.querySelector(".bio").innerText`)); got != person.user.Bio {
 						t.Errorf("the bio is %q", got)
+					}
+				case "parrot":
+					if got := get(v, chromedp.Evaluate[string](`document.querySelector(".avatar").innerText`)); got != "•" {
+						t.Errorf("the initial is %q", got)
 					}
 				case "emoji":
 					if got := get(v, chromedp.Evaluate[string](`document.querySelector(".avatar").innerText`)); got != "Z" {
@@ -173,6 +187,17 @@ func TestPeople(t *testing.T) {
 		})
 	}
 }
+
+// leftEdges are the different left edges of the lines of the name, the handle and the bio.
+// A line of text can begin a pixel or two beside its box.
+const leftEdges = `[...new Set(["h1", ".handle", ".bio"].flatMap(s => [...document.querySelectorAll(s)]).flatMap(e => {
+	const r = document.createRange(); r.selectNodeContents(e);
+	return [...r.getClientRects()].filter(c => c.width > 0).map(c => Math.round((c.left - e.getBoundingClientRect().left) / 8)) }))]`
+
+// brokenWords are the words of the name that are on two lines.
+const brokenWords = `[...document.querySelector("h1").firstChild.data.matchAll(/\S+/g)].filter(m => {
+	const r = document.createRange(); r.setStart(document.querySelector("h1").firstChild, m.index); r.setEnd(document.querySelector("h1").firstChild, m.index + m[0].length);
+	return new Set([...r.getClientRects()].map(c => c.top)).size > 1 }).map(m => m[0])`
 
 // nowhere is the address of a picture that cannot be loaded.
 const nowhere = "https://127.0.0.1:1/picture.png"
@@ -194,13 +219,39 @@ func (v *visitor) showsNoTornPicture() {
 	}
 }
 
+// After "Log out", the button Back shows neither the name nor the address, with scripts
+// and without.
+func TestBackAfterLogOut(t *testing.T) {
+	folder(t)
+	base := start(t, build(t))
+	v := open(t, findChromium(t), "")
+	v.visit(base)
+	v.click("Continue with Gumroad")
+	v.click("Authorize")
+	v.click("Log out")
+	if _, err := chromedp.RunResponse(v.ctx, chromedp.NavigateBack()); err != nil {
+		t.Logf("going back: %v", err)
+	}
+	get(v, chromedp.Text(chromedp.CSS(".ways")))
+	page := get(v, chromedp.Evaluate[string](`document.documentElement.innerText + " " + document.title + " " + performance.getEntriesByType("navigation")[0].type`))
+	t.Log(page)
+	for _, text := range []string{"John Smith", "johnsmith@gumroad.com"} {
+		if strings.Contains(page, text) {
+			t.Errorf("Back shows %q", text)
+		}
+	}
+	if !strings.Contains(page, "You are not logged in") {
+		t.Errorf("Back shows %q", page)
+	}
+}
+
 // If the application cannot reach Gumroad, it says that Gumroad is unavailable.
 func TestGumroadDown(t *testing.T) {
 	pictures, chromium, gumroad := folder(t), findChromium(t), standIn(t)
 	nobody := httptest.NewServer(nil)
 	nobody.Close()
 	base := start(t, build(t), append(gumroad.env, "HTTPS_PROXY="+nobody.URL)...)
-	gumroad.SetApplication(gumroadtest.Application{RedirectURIs: []string{base + "/auth/gumroad/callback"}})
+	gumroad.register(base, "Example")
 	v := open(t, chromium, filepath.Join(pictures, "gumroad-down-"), gumroad.flags...)
 
 	v.visit(base)
@@ -253,6 +304,13 @@ func standIn(t *testing.T) standInGumroad {
 			chromedp.Flag("ignore-certificate-errors", true),
 		},
 	}
+}
+
+// register registers the example's redirect URI.
+func (s standInGumroad) register(base, name string) {
+	app := s.Application()
+	app.Name, app.RedirectURIs = name, []string{base + "/auth/gumroad/callback"}
+	s.SetApplication(app)
 }
 
 // certificate makes one for gumroad.com.
@@ -479,6 +537,14 @@ func (v *visitor) click(label string) {
 	}
 }
 
+// reload loads the page again.
+func (v *visitor) reload() {
+	v.t.Helper()
+	if _, err := chromedp.RunResponse(v.ctx, chromedp.Reload()); err != nil {
+		v.t.Fatalf("loading the page again: %v", err)
+	}
+}
+
 // showsPictures checks that every picture on the page has loaded.
 func (v *visitor) showsPictures() {
 	v.t.Helper()
@@ -506,8 +572,8 @@ func (v *visitor) sees(name string, status int64, texts ...string) {
 	if overflow > 0 {
 		v.t.Errorf("%s: the page is %d pixels wider than the screen", name, overflow)
 	}
-	if strings.Contains(html, "<script") {
-		v.t.Errorf("%s: the page has a script", name)
+	if strings.Count(html, "<script") != strings.Count(html, `<script src="/back.js"></script>`) {
+		v.t.Errorf("%s: the page has another script", name)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
