@@ -12,6 +12,7 @@ package browsertest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -146,7 +147,7 @@ func TestPeople(t *testing.T) {
 			v.visit(base)
 			for i, person := range people {
 				person.user.ID = fmt.Sprint("100000000000", i)
-				person.user.Picture = nowhere // the default picture is on the internet
+				person.user.Picture = cmp.Or(person.user.Picture, pixel)
 				gumroad.SetUser(person.user)
 				gumroad.register(base, person.user.Name)
 				v.sees(person.name+"-1-start", 200, "This app is not part of Gumroad")
@@ -199,7 +200,10 @@ const brokenWords = `[...document.querySelector("h1").firstChild.data.matchAll(/
 	const r = document.createRange(); r.setStart(document.querySelector("h1").firstChild, m.index); r.setEnd(document.querySelector("h1").firstChild, m.index + m[0].length);
 	return new Set([...r.getClientRects()].map(c => c.top)).size > 1 }).map(m => m[0])`
 
-// nowhere is the address of a picture that cannot be loaded.
+// pixel is a transparent picture.
+const pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+// nowhere is the URL of a picture that cannot be loaded.
 const nowhere = "https://127.0.0.1:1/picture.png"
 
 // showsNoTornPicture checks that the browser draws no frame around the initial.
