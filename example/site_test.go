@@ -157,13 +157,6 @@ func (s *testSite) visitor() *visitor {
 	return &visitor{site: s, client: &client}
 }
 
-// visitorWith is another visitor with this session.
-func (s *testSite) visitorWith(session string) *visitor {
-	v := s.visitor()
-	v.setCookie(s.app.sessions.Cookie.Name, session)
-	return v
-}
-
 func (s *testSite) note(resp *http.Response) {
 	for name, values := range resp.Header {
 		s.seen.Write([]byte(name + ": " + strings.Join(values, ", ") + "\n"))
