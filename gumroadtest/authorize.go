@@ -173,7 +173,7 @@ func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) 
 	unlock := s.lock()
 	refused := s.checkRequest(r.Form)
 	scopes := splitScopes(r.Form.Get("scope"))
-	page := map[string]any{"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Form": r.Form, "Fields": pageFields}
+	page := map[string]any{"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Meanings": meanings, "Form": r.Form, "Fields": pageFields}
 	decide := s.auto
 	if s.app.Confidential && s.consented(scopes) {
 		decide = s.approve

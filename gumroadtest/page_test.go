@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,7 +36,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"<title>Authorize · Gumroad test server</title>", "<header>", "<main>", "test server", "Let <bdi>&lt;b&gt;Bold&lt;/b&gt;</bdi> use",
 		`<strong dir="auto">&lt;i&gt;@example.com</strong>`, `<span dir="auto">&lt;i&gt;@example.com</span>`,
-		"<li><code>view_sales</code></li>", "<li><code>view_public</code></li>", `<button id="authorize" class="go">Authorize</button>`, `<button id="deny">Deny</button>`,
+		"<li>See your sales <code>view_sales</code></li>", "<li> <code>view_public</code></li>", `<button id="authorize" class="go">Authorize</button>`, `<button id="deny">Deny</button>`,
 		"You will return to <code>" + callbackURL + "</code>",
 	} {
 		assert.Contains(t, page, want)
@@ -71,4 +73,18 @@ func TestErrorPage(t *testing.T) {
 	assert.Contains(t, page, "<title>Error · Gumroad test server</title>")
 	assert.Contains(t, page, "<p>"+html.EscapeString(invalidScope.description)+"</p>")
 	assert.NotContains(t, page, "<form")
+}
+
+func TestPageSaysWhatScopesAllow(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	said := map[string]bool{}
+	_, page := authorizationPageOf(t, s, strings.Join(publicScopes, " "))
+	for _, line := range regexp.MustCompile("<li>(.*) <code>(.*)</code></li>").FindAllStringSubmatch(page, -1) {
+		said[line[1]] = true
+		assert.Equal(t, line[2] == "ifttt" || line[2] == "revenue_share", line[1] == "", line[2])
+	}
+	assert.Len(t, said, 11, "ten scopes, and nothing for the other two")
+	assert.True(t, said["See your name, email, picture and products"])
+	assert.Equal(t, len(publicScopes), strings.Count(page, "<li>"))
 }
