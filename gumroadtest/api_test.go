@@ -63,6 +63,7 @@ func TestHandle(t *testing.T) {
 		assert.Equal(t, 404, resp.StatusCode, request)
 		assert.Equal(t, "gumroadtest: there is no endpoint "+request+"; if Gumroad's API has it, call Handle for it\n", body)
 		assert.Equal(t, strings.TrimSpace(strings.TrimPrefix(body, "gumroadtest: ")), lastRequest(s).Reason)
+		assert.Equal(t, lastRequest(s).Reason, resp.Header.Get("Gumroadtest-Reason"))
 	}
 	for i, path := range []string{"/v2/products/7", "/v2/products/7", "/v2/products/a/b"} {
 		assert.Equal(t, path, s.Requests()[i+1].Path, "/api/v2 is /v2")
