@@ -95,6 +95,7 @@ func TestSendTellsErrorsApart(t *testing.T) {
 		{"success in capitals", `{"SUCCESS":true,"products":[]}`, 200, nil},
 		{"success that is not a boolean", `{"success":"true","products":[]}`, 200, nil},
 		{"a cut answer", `{"success":true,"products":[`, 200, nil},
+		{"a number that nothing holds", `{"success":true,"products":[],"x":1e999}`, 200, nil},
 		{"a missing scope", ``, 403, nil},
 		{"a missing scope, with its name", `{"success":false,"message":"This endpoint requires the edit_profile scope."}`, 403, nil},
 		{"a 401 of a proxy", `<h1>Unauthorized</h1>`, 401, nil},
@@ -255,6 +256,7 @@ func TestAPurchaseThatGivesNoAccess(t *testing.T) {
 		s.assertMember(t, want, "user")
 	}
 	for _, answer := range []string{
+		known + `,"imported_customer":{"id":"i1"},"purchase":{"id":"p1","refunded":true}`,
 		known, known + `,"purchase":null`, known + `,"purchase":{}`, known + `,"imported_customer":{}`, `"Success":true,"purchase":{"id":"p1"}`,
 	} {
 		s := newShop(t)
