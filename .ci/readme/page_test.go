@@ -6,38 +6,37 @@
 //	GOWORK=off go test -count=1 -run 'TestGo$/^README' -v ./...     checks README.md and prints its program's log
 //	GOWORK=off go test -count=1 -run 'TestLinks|TestLength' ./...   checks only links and length
 //
-// # How a go block is checked
+// # How code on a page is checked
 //
-// Every go block is compiled by go vet in a temporary module. An error names the
-// page and the line. A block is one of these:
+// A block of Go on a page compiles as a reader pastes it. It is one of these:
 //
-//   - A whole file, which begins with "package".
-//   - Declarations. Package names such as http or gumroad need no import.
-//   - Statements. They can use the variables w, r, ctx, provider, user, err and
-//     db, and can call save. See given in go_test.go.
+//   - A file. The block begins with "package", and the text before it names the
+//     file, as in "Save this as `name.go`". The files of a page stand in one folder,
+//     beside the README's program, which is main.go. A file with a main function
+//     replaces main.go. If a later block has the name of an earlier one, it replaces
+//     the earlier one, and both folders are checked.
+//   - A change of the README's program, in a diff block. Its lines are as "diff -u"
+//     prints them.
+//   - A quotation. The paragraph before it links to a Go file of the repository, or
+//     to README.md#log-in, and the block stands there word for word.
 //
-// A block can use the declarations of earlier blocks of the same page. If two of
-// them declare the same name, the block uses the later one. Blocks cannot use the
-// declarations of a program.
+// go vet and go test run in each folder. The tests are the page's own and those of
+// testdata/PAGE_test.go. The blocks of SQL are in page.sql. If testdata has no tests
+// for the page, walk in walk_test.go visits a changed README program as browsers and
+// attackers do, with gumroadtest as its Gumroad.
 //
-// # What runs
+// Each line of an sh block of README.md and docs/*.md runs at the top of the
+// repository. Call a block console or text if it must not run.
 //
-//   - A block with a *testing.T runs with go test.
-//   - A program that listens on localhost:3000 runs with gumroadtest as its
-//     Gumroad. walk in walk_test.go logs in to it as browsers and attackers do.
-//   - Any other program runs with gumroadtest too and must exit with 0. The
-//     variable GUMROAD_ACCESS_TOKEN has a token with the scope account.
-//   - Each line of an sh block of README.md and docs/*.md runs at the top of the
-//     repository. Call a block console or text if it must not run.
-//
-// If a page uses a new package, import it in imports.go. If blocks use it without
-// an import, add it to packages in go_test.go. Then run "GOWORK=off go mod tidy".
+// If a page uses a new package, import it in imports.go, and run "GOWORK=off go mod
+// tidy".
 package readme
 
 import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,25 +75,27 @@ func (p page) name() string { return strings.ReplaceAll(strings.TrimSuffix(p.pat
 // block is a fenced block of a page.
 type block struct {
 	page     page
-	line     int // the line of the page on which text begins
+	before   string // the page's text before the block, without other blocks
+	line     int    // the line of the page on which text begins
 	language string
 	text     string
 }
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
 
-// blocks returns the page's blocks in this language.
-func (p page) blocks(language string) []block {
+// blocks returns the page's blocks in these languages.
+func (p page) blocks(languages ...string) []block {
 	var found []block
 	for _, at := range fence.FindAllStringSubmatchIndex(p.text, -1) {
 		indent, text := p.text[at[2]:at[3]], p.text[at[6]:at[7]]
 		b := block{
 			page:     p,
+			before:   fence.ReplaceAllString(p.text[:at[0]], ""),
 			line:     2 + strings.Count(p.text[:at[0]], "\n"),
 			language: p.text[at[4]:at[5]],
 			text:     strings.ReplaceAll("\n"+text, "\n"+indent, "\n")[1:],
 		}
-		if b.language == language {
+		if slices.Contains(languages, b.language) {
 			found = append(found, b)
 		}
 	}

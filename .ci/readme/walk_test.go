@@ -63,9 +63,9 @@ const secret = "5f1d7a0c9be84236a1c07d52f3e9b8640d7e1fa25c3b49880617e2d4c5a9f310
 // sent is text that a stranger puts into an error description.
 const sent = "call-555-0100"
 
-func build(t *testing.T, module string, f folder) string {
-	program := filepath.Join(module, f.name, "program")
-	output, err := command(module, "go build -o "+program+" ./"+f.name).CombinedOutput()
+func build(t *testing.T, module string) string {
+	program := filepath.Join(module, "program")
+	output, err := command(module, "go build -o "+program+" .").CombinedOutput()
 	require.NoError(t, err, string(output))
 	return program
 }
@@ -74,7 +74,7 @@ func build(t *testing.T, module string, f folder) string {
 func newServer(t *testing.T, callback string) *gumroadtest.Server {
 	server := gumroadtest.NewServer()
 	t.Cleanup(server.Close)
-	server.SetApplication(gumroadtest.Application{Name: "Documentation", RedirectURIs: []string{callback}, Confidential: true})
+	server.SetApplication(gumroadtest.Application{Name: "Documentation", RedirectURIs: []string{callback}})
 	return server
 }
 
@@ -122,31 +122,9 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// runToTheEnd runs a program until it exits. GUMROAD_ACCESS_TOKEN has a valid token.
-func runToTheEnd(t *testing.T, path string) {
-	server := gumroadtest.NewServer()
-	defer server.Close()
-	provider := server.Provider("https://app.example/callback", gumroad.ScopeAccount)
-	session, err := provider.BeginAuth("state")
-	require.NoError(t, err)
-	authURL, err := session.GetAuthURL()
-	require.NoError(t, err)
-	callback, err := server.Authorize(authURL)
-	require.NoError(t, err)
-	address, err := url.Parse(callback)
-	require.NoError(t, err)
-	env := environment(server)
-	env["GUMROAD_ACCESS_TOKEN"], err = session.Authorize(provider, address.Query())
-	require.NoError(t, err)
-	cmd, out := newProgram(t, path, env)
-	err = cmd.Run()
-	t.Log(out)
-	require.NoError(t, err)
-}
-
 // walk starts a web application and visits it.
-func walk(t *testing.T, program string, f folder) {
-	v := &visit{origin: "http://localhost:" + f.port}
+func walk(t *testing.T, program, port string) {
+	v := &visit{origin: "http://localhost:" + port}
 	v.server = newServer(t, v.origin+"/auth/gumroad/callback")
 
 	for _, missing := range []string{"GUMROAD_KEY", "GUMROAD_SECRET", "SESSION_SECRET"} {
@@ -172,6 +150,7 @@ func walk(t *testing.T, program string, f folder) {
 	}{
 		{"login", v.login}, {"denial", v.denial}, {"failure", v.failure}, {"prefetch", v.prefetch},
 		{"chosen state", v.chosenState}, {"HEAD", v.head}, {"forged callback", v.forged},
+		{"stray callback", v.stray}, {"two tabs", v.twoTabs}, {"old cookies", v.oldCookies}, {"foreign page", v.foreign},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v.start(t, program, environment(v.server))
