@@ -150,13 +150,13 @@ func newShop(t *testing.T) *shop {
 	users := newStore("a secret", 60)
 	s := &shop{&members{users, db, server.Client(), "product"}, server, map[string]string{}}
 	server.Handle("POST /licenses/verify", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := s.answers[r.FormValue("license_key")]
-		if !ok || r.FormValue("product_id") != "product" || r.FormValue("increment_uses_count") != "false" {
+		answer, ok := s.answers[r.PostFormValue("license_key")]
+		if !ok || r.PostFormValue("product_id") != "product" || r.PostFormValue("increment_uses_count") != "false" {
 			w.WriteHeader(http.StatusNotFound)
 			answer = `"success":false,"message":"That license does not exist for the provided product."`
 		}
 		fmt.Fprintf(w, "{%s}", answer)
-	}))
+	}), gumroadtest.NoToken)
 	return s
 }
 
