@@ -85,6 +85,7 @@ func programs(t *testing.T, p page) []program {
 			all = append(all, program{p, now.line, maps.Clone(now.files)})
 		}
 	}
+	name := "page.go"
 	for _, b := range p.blocks("go", "diff") {
 		switch {
 		case b.language == "diff":
@@ -97,8 +98,8 @@ func programs(t *testing.T, p page) []program {
 			if assert.NoError(t, err, "%s:%d", p.path, b.line) {
 				assert.Equal(t, string(formatted), b.text, "%s:%d: gofmt changes this file", p.path, b.line)
 			}
-			name := "page.go"
-			if names := fileName.FindAllStringSubmatch(b.before, -1); names != nil {
+			section := b.before[strings.LastIndex(b.before, "\n#")+1:]
+			if names := fileName.FindAllStringSubmatch(section, -1); names != nil {
 				name = names[len(names)-1][1]
 			}
 			if hasMain.MatchString(b.text) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	gumroad "github.com/gumroad/goth-gumroad"
+	"github.com/gorilla/sessions"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -290,6 +291,7 @@ func (v *visit) login(t *testing.T) {
 		resp, text = v.open(t, browser, http.MethodGet, home.String())
 		assert.Equal(t, http.StatusOK, resp.StatusCode, visit)
 		assert.Contains(t, text, "6754923450134", visit)
+		assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"), visit)
 	}
 
 	// The user goes back and reloads the callback.
@@ -308,6 +310,7 @@ func (v *visit) denial(t *testing.T) {
 	before := len(v.server.Requests())
 	_, text := v.follow(t, browser, callback)
 	v.assertOwnWords(t, text)
+	assert.Contains(t, text, "You did not give access.", "a denial")
 	v.assertLoggedOut(t, browser)
 
 	address, err := url.Parse(v.begin(t, browser))
@@ -343,24 +346,106 @@ func (v *visit) chosenState(t *testing.T) {
 func (v *visit) head(t *testing.T) {
 	browser := newBrowser()
 	callback := v.authorize(t, v.begin(t, browser))
-	before := len(v.server.Requests())
-	resp, _ := v.open(t, browser, http.MethodHead, callback)
-	assert.Len(t, v.server.Requests(), before, "HEAD of the callback makes a request to Gumroad")
-	assert.Empty(t, resp.Cookies(), "HEAD of the callback changes a cookie")
-	_, text := v.follow(t, browser, callback)
-	assert.Contains(t, text, "6754923450134", "the login fails after HEAD of the callback")
+	v.assertIgnores(t, browser, http.MethodHead, callback)
+	v.assertCompletes(t, browser, callback)
 }
 
 func (v *visit) forged(t *testing.T) {
+	v.assertIgnores(t, newBrowser(), http.MethodGet, v.origin+"/auth/gumroad/callback?code=forged&state=forged")
+}
+
+// stray opens links to the callback while a login is in progress.
+func (v *visit) stray(t *testing.T) {
 	browser := newBrowser()
+	callback := v.authorize(t, v.begin(t, browser))
+	for _, query := range []string{"", "?code=x&state=y", "?code=x&state=", "?code=x", "?error=access_denied&state=y", "?state=%zz", "?code=x&state=y&provider=x"} {
+		v.assertIgnores(t, browser, http.MethodGet, v.origin+"/auth/gumroad/callback"+query)
+	}
+	v.assertCompletes(t, browser, callback)
+	v.assertIgnores(t, browser, http.MethodGet, v.origin+"/auth/gumroad/callback?code=x&state=y")
+	_, text := v.follow(t, browser, v.origin+"/")
+	assert.Contains(t, text, "6754923450134", "a stray callback logs the user out")
+}
+
+// twoTabs begins two logins in one browser. The newer one must work, whichever comes
+// back first.
+func (v *visit) twoTabs(t *testing.T) {
+	for _, olderFirst := range []bool{true, false} {
+		browser := newBrowser()
+		older := v.authorize(t, v.begin(t, browser))
+		newer := v.authorize(t, v.begin(t, browser))
+		if olderFirst {
+			v.assertIgnores(t, browser, http.MethodGet, older)
+		}
+		v.assertCompletes(t, browser, newer)
+		v.assertIgnores(t, browser, http.MethodGet, older)
+		_, text := v.follow(t, browser, v.origin+"/")
+		assert.Contains(t, text, "6754923450134", "the older tab logs the user out")
+	}
+}
+
+// oldCookies logs in with cookies that the program cannot read, such as those of an
+// older secret.
+func (v *visit) oldCookies(t *testing.T) {
+	other := sessions.NewCookieStore(make([]byte, 32))
+	for _, name := range []string{"_gothic_session", "app-user"} {
+		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		session, _ := other.New(r, name)
+		session.Values["id"], session.Values["gumroad"] = "6754923450134", "{}"
+		require.NoError(t, session.Save(r, w))
+		for _, value := range []string{"", "old", w.Result().Cookies()[0].Value} {
+			browser := newBrowser()
+			origin, err := url.Parse(v.origin)
+			require.NoError(t, err)
+			browser.Jar.SetCookies(origin, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+			v.assertLoggedOut(t, browser)
+			v.assertIgnores(t, browser, http.MethodGet, v.origin+"/auth/gumroad/callback?code=x&state=y")
+			v.assertCompletes(t, browser, v.authorize(t, v.begin(t, browser)))
+		}
+	}
+}
+
+// foreign lets pages of other websites send the login form.
+func (v *visit) foreign(t *testing.T) {
+	browser := newBrowser()
+	callback := v.authorize(t, v.begin(t, browser))
+	for _, header := range []http.Header{
+		{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
+		{"Sec-Fetch-Site": {"same-site"}, "Origin": {"http://localhost:1"}},
+		{"Origin": {"https://evil.example"}},
+		{"Origin": {"null"}},
+	} {
+		req, err := http.NewRequest(http.MethodPost, v.origin+"/auth/gumroad", nil)
+		require.NoError(t, err)
+		req.Header = header
+		resp, err := browser.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, http.StatusForbidden, resp.StatusCode, header)
+		assert.Empty(t, resp.Cookies(), "a page with %v begins a login", header)
+	}
+	v.assertCompletes(t, browser, callback)
+}
+
+// assertIgnores opens a callback that belongs to no login in progress. The program
+// must not ask Gumroad or change a cookie.
+func (v *visit) assertIgnores(t *testing.T, browser *http.Client, method, callback string) {
+	t.Helper()
 	before := len(v.server.Requests())
-	_, text := v.follow(t, browser, v.origin+"/auth/gumroad/callback?code=forged&state=forged")
-	v.assertOwnWords(t, text)
-	v.begin(t, browser)
-	_, text = v.follow(t, browser, v.origin+"/auth/gumroad/callback?code=forged&state=forged")
-	v.assertOwnWords(t, text)
-	v.assertLoggedOut(t, browser)
-	assert.Len(t, v.server.Requests(), before, "a forged callback makes a request to Gumroad")
+	resp, _ := v.open(t, browser, method, callback)
+	assert.Empty(t, resp.Cookies(), "%s %s changes a cookie", method, callback)
+	if method == http.MethodGet {
+		_, text := v.follow(t, browser, callback)
+		v.assertOwnWords(t, text)
+	}
+	assert.Len(t, v.server.Requests(), before, "%s %s makes a request to Gumroad", method, callback)
+}
+
+// assertCompletes opens the callback of the login in progress. It must log in.
+func (v *visit) assertCompletes(t *testing.T, browser *http.Client, callback string) {
+	t.Helper()
+	_, text := v.follow(t, browser, callback)
+	assert.Contains(t, text, "6754923450134", "the login fails")
 }
 
 // assertOwnWords fails the test if the page shows an error of Gumroad or gothic

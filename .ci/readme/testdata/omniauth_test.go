@@ -81,4 +81,3 @@ func TestAdopt(t *testing.T) {
 	require.NoError(t, db.QueryRow(`SELECT count(*) FROM users WHERE gumroad_id IS NULL`).Scan(&count))
 	require.Equal(t, 2, count)
 }
-
