@@ -26,6 +26,7 @@ type program struct {
 	page  page
 	line  int               // the line of the page on which the last file begins
 	files map[string]string // by name
+	alone bool              // without the README's program
 }
 
 // TestGo builds the programs of every page, and runs their tests. It visits those
@@ -34,13 +35,14 @@ func TestGo(t *testing.T) {
 	for _, p := range readPages(t, "README.md", "SECURITY.md", "docs/*.md") {
 		t.Run(p.name(), func(t *testing.T) {
 			t.Parallel()
-			tests, err := os.ReadFile(filepath.Join("testdata", filepath.Base(p.name())+"_test.go"))
+			tests, err := os.ReadFile(filepath.Join("testdata", strings.TrimSuffix(filepath.Base(p.path), ".md")+"_test.go"))
 			if err != nil {
 				require.ErrorIs(t, err, os.ErrNotExist)
 			}
 			for _, made := range programs(t, p) {
 				t.Run(fmt.Sprint("line ", made.line), func(t *testing.T) {
-					visited := tests == nil && (p.path == "README.md" || made.files["main.go"] != readme(t))
+					changed := !made.alone && made.files["main.go"] != readme(t)
+					visited := tests == nil && (changed || p.path == "README.md")
 					if tests != nil {
 						made.files["page_test.go"] = string(tests)
 					}
@@ -82,7 +84,7 @@ func programs(t *testing.T, p page) []program {
 	}
 	finish := func() {
 		if now.line > 0 {
-			all = append(all, program{p, now.line, maps.Clone(now.files)})
+			all = append(all, program{p, now.line, maps.Clone(now.files), false})
 		}
 	}
 	name := "page.go"
@@ -102,18 +104,17 @@ func programs(t *testing.T, p page) []program {
 			if names := fileName.FindAllStringSubmatch(section, -1); names != nil {
 				name = names[len(names)-1][1]
 			}
-			if hasMain.MatchString(b.text) {
-				name = "main.go"
-			}
-			if _, known := now.files[name]; known && name != "main.go" {
-				finish()
-			}
 			file, err := filepath.Abs(filepath.Join(root, p.path))
 			require.NoError(t, err)
-			now.files[name] = b.text
-			if p.path != "README.md" {
-				now.files[name] = fmt.Sprintf("//line %s:%d\n%s", file, b.line, b.text)
+			text := fmt.Sprintf("//line %s:%d\n%s", file, b.line, b.text)
+			if hasMain.MatchString(b.text) {
+				all = append(all, program{p, b.line, map[string]string{"main.go": text}, true})
+				continue
 			}
+			if _, known := now.files[name]; known {
+				finish()
+			}
+			now.files[name] = text
 		}
 		now.line = b.line
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -115,6 +116,31 @@ func TestMessages(t *testing.T) {
 			server.Fail(gumroadtest.TokenPath, gumroadtest.Fault{Delay: time.Minute})
 			other := server.Provider(callbackURL)
 			other.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
+			return finish(server, other, func(goth.Session) {})
+		}},
+		{"TLS handshake timeout", func() error {
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			defer silent.Close()
+			other := gumroad.NewCustomisedURL(server.ClientID, server.ClientSecret, callbackURL,
+				server.URL+gumroadtest.AuthorizePath, "https://"+silent.Addr().String()+gumroadtest.TokenPath, server.URL+gumroadtest.UserPath)
+			other.HTTPClient = &http.Client{Transport: &http.Transport{TLSHandshakeTimeout: 50 * time.Millisecond}}
+			return finish(server, other, func(goth.Session) {})
+		}},
+		{"Proxy Authentication Required", func() error {
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusProxyAuthRequired)
+			}))
+			defer proxy.Close()
+			address, err := url.Parse(proxy.URL)
+			if err != nil {
+				return err
+			}
+			other := gumroad.NewCustomisedURL(server.ClientID, server.ClientSecret, callbackURL,
+				server.URL+gumroadtest.AuthorizePath, "https://api.gumroad.com/oauth/token", server.URL+gumroadtest.UserPath)
+			other.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(address)}}
 			return finish(server, other, func(goth.Session) {})
 		}},
 		{"429 Too Many Requests", func() error {

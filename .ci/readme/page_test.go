@@ -13,8 +13,8 @@
 //   - A file. The block begins with "package", and the text before it names the
 //     file, as in "Save this as `name.go`". The files of a page stand in one folder,
 //     beside the README's program, which is main.go. A file with a main function
-//     replaces main.go. If a later block has the name of an earlier one, it replaces
-//     the earlier one, and both folders are checked.
+//     has a folder of its own. If a later block has the name of an earlier one, it
+//     replaces the earlier one, and both folders are checked.
 //   - A change of the README's program, in a diff block. Its lines are as "diff -u"
 //     prints them.
 //   - A quotation. The paragraph before it links to a Go file of the repository, or
