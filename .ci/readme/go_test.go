@@ -52,7 +52,7 @@ func TestGo(t *testing.T) {
 						text = strings.ReplaceAll(text, "localhost:3000", "localhost:"+port)
 						require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o600))
 					}
-					output, err := command(module, "go vet . && go test -short -count=1 .").CombinedOutput()
+					output, err := command(module, copies(p)+"go vet . && go test -short -count=1 .").CombinedOutput()
 					require.NoError(t, err, string(output))
 					if visited {
 						require.NoError(t, os.WriteFile(filepath.Join(module, "gumroad_is_gumroadtest.go"), []byte(rig), 0o600))
@@ -122,6 +122,20 @@ func programs(t *testing.T, p page) []program {
 	return all
 }
 
+// copies returns the commands in the page's console blocks that copy files of a
+// checkout, which a reader has beside the program.
+func copies(p page) string {
+	var commands strings.Builder
+	for _, b := range p.blocks("console") {
+		for line := range strings.Lines(b.text) {
+			if strings.HasPrefix(line, "$ mkdir ") || strings.HasPrefix(line, "$ cp ../goth-gumroad/") {
+				commands.WriteString(strings.ReplaceAll(line[2:], "../goth-gumroad/", "checkout/"))
+			}
+		}
+	}
+	return commands.String()
+}
+
 // change returns the program with the change of a diff block, whose lines are as
 // "diff -u" prints them.
 func change(t *testing.T, program string, b block) string {
@@ -161,7 +175,8 @@ func checkQuotation(t *testing.T, b block) {
 	t.Errorf("%s:%d: this is neither a file nor a quotation of the file that the paragraph before it links to:\n%s", b.page.path, b.line, b.text)
 }
 
-// newModule makes a module with the same requirements as this one.
+// newModule makes a module "app" with the same requirements as this one. In its
+// folder, checkout is the checkout of this repository.
 func newModule(t *testing.T) string {
 	dir := t.TempDir()
 	checkout, err := filepath.Abs(root)
@@ -169,9 +184,11 @@ func newModule(t *testing.T) string {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		data, err := os.ReadFile(name)
 		require.NoError(t, err)
-		data = []byte(strings.Replace(string(data), "=> "+root, "=> "+checkout, 1))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+		text := strings.Replace(string(data), "=> "+root, "=> "+checkout, 1)
+		text = regexp.MustCompile(`(?m)^module .*`).ReplaceAllString(text, "module app")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
+	require.NoError(t, os.Symlink(checkout, filepath.Join(dir, "checkout")))
 	return dir
 }
 

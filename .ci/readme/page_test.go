@@ -20,6 +20,9 @@
 //   - A quotation. The paragraph before it links to a Go file of the repository, or
 //     to README.md#log-in, and the block stands there word for word.
 //
+// The folder is the module "app". The lines of console blocks that begin with
+// "$ mkdir" or "$ cp ../goth-gumroad/" run in it first.
+//
 // go vet and go test run in each folder. The tests are the page's own and those of
 // testdata/PAGE_test.go. The blocks of SQL are in page.sql. If testdata has no tests
 // for the page, walk in walk_test.go visits a changed README program as browsers and
