@@ -82,6 +82,21 @@ func TestListKeepsTheQueryOfThePath(t *testing.T) {
 	require.Equal(t, []any{"a== ", "a== a+b/=&"}, names(sales))
 }
 
+func TestProducts(t *testing.T) {
+	server, _, token := newServer(t)
+	server.Handle("GET /products", pages(map[string]string{
+		"":    `{"success":true,"products":[{"id":"1","name":"Knots","price":500,"NAME":"no"}],"next_page_key":"two"}`,
+		"two": `{"success":true,"products":[{"id":"2","name":null}]}`,
+	}), "view_profile")
+	all, err := products(t.Context(), server.Client(), token)
+	require.NoError(t, err)
+	require.Equal(t, []product{{"1", "Knots", 500}, {"2", "", 0}}, all)
+	server.Fail("/v2/products", gumroadtest.Fault{Status: 503})
+	all, err = products(t.Context(), server.Client(), token)
+	require.Error(t, err)
+	require.Empty(t, all)
+}
+
 func TestSendTellsErrorsApart(t *testing.T) {
 	for _, test := range []struct {
 		name, body string
