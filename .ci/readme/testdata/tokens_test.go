@@ -21,6 +21,7 @@ type visitor struct {
 	server  *gumroadtest.Server
 	app     http.Handler
 	cookies map[string]*http.Cookie
+	path    string // what comes after /auth/gumroad
 }
 
 func (v *visitor) open(method, address string) *http.Response {
@@ -40,7 +41,7 @@ func (v *visitor) open(method, address string) *http.Response {
 }
 
 func (v *visitor) logIn() {
-	callback, err := v.server.Authorize(v.open("POST", baseURL+"/auth/gumroad").Header.Get("Location"))
+	callback, err := v.server.Authorize(v.open("POST", baseURL+"/auth/gumroad"+v.path).Header.Get("Location"))
 	require.NoError(v.t, err)
 	resp := v.open("GET", callback)
 	require.Equal(v.t, "/", resp.Header.Get("Location"))
@@ -72,7 +73,7 @@ func newVisitors(t *testing.T) (one, two *visitor) {
 	t.Cleanup(server.Close)
 	goth.UseProviders(server.Provider(baseURL + "/auth/gumroad/callback"))
 	app := newApp(secret)
-	return &visitor{t, server, app, map[string]*http.Cookie{}}, &visitor{t, server, app, map[string]*http.Cookie{}}
+	return &visitor{t, server, app, map[string]*http.Cookie{}, ""}, &visitor{t, server, app, map[string]*http.Cookie{}, ""}
 }
 
 func (v *visitor) store() *store { return openStore(secret, newStore(secret, 60)) }
@@ -154,9 +155,9 @@ func TestTokens(t *testing.T) {
 	one.assertLoggedIn(false)
 }
 
-// Both providers of the page give the same person the same UserID.
+// Both providers give the same person the same account, with the scopes of the last
+// login.
 func TestTwoProviders(t *testing.T) {
-	defer goth.ClearProviders()
 	useProviders("key", "secret")
 	for name, scopes := range map[string]string{"gumroad": "view_profile", "gumroad-seller": "view_profile+view_sales"} {
 		provider, err := goth.GetProvider(name)
@@ -166,5 +167,25 @@ func TestTwoProviders(t *testing.T) {
 		address, err := session.GetAuthURL()
 		require.NoError(t, err)
 		assert.Contains(t, address, "scope="+scopes+"&")
+		assert.Contains(t, address, "%2Fauth%2F"+name+"%2Fcallback&")
 	}
+
+	buyer, seller := newVisitors(t)
+	provider := seller.server.Provider(baseURL+"/auth/gumroad-seller/callback", "view_profile", "view_sales")
+	provider.SetName("gumroad-seller")
+	goth.UseProviders(provider)
+	seller.path = "-seller"
+	token := func() (token string) {
+		require.NoError(t, seller.store().Use(t.Context(), "6754923450134", func(accessToken string) error {
+			token = accessToken
+			return nil
+		}))
+		return token
+	}
+	seller.logIn()
+	sellers := token()
+	buyer.logIn()
+	assert.NotEqual(t, sellers, token())
+	buyer.assertLoggedIn(true)
+	seller.assertLoggedIn(true)
 }
