@@ -77,7 +77,10 @@ func TestAdopt(t *testing.T) {
 		require.Equal(t, "John", name)
 	}
 	require.NoError(t, adopt(t.Context(), db, goth.User{UserID: "7"}), "an answer without user_id")
+	require.NoError(t, adopt(t.Context(), db, goth.User{UserID: "7", RawData: user.RawData}), "a user who has a UserID keeps it")
 	var count int
 	require.NoError(t, db.QueryRow(`SELECT count(*) FROM users WHERE gumroad_id IS NULL`).Scan(&count))
 	require.Equal(t, 2, count)
+	require.NoError(t, db.QueryRow(`SELECT count(*) FROM users WHERE gumroad_id = $1`, user.UserID).Scan(&count))
+	require.Equal(t, 1, count)
 }
