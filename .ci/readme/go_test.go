@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"go/format"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -107,7 +109,12 @@ func programs(t *testing.T, p page) []program {
 			file, err := filepath.Abs(filepath.Join(root, p.path))
 			require.NoError(t, err)
 			text := fmt.Sprintf("//line %s:%d\n%s", file, b.line, b.text)
-			if hasMain.MatchString(b.text) {
+			if linked(t, b) != "" {
+				_, copied, _ := strings.Cut(b.text, "\n)\n")
+				b.text = strings.TrimPrefix(copied, "\n")
+				checkQuotation(t, b)
+			}
+			if hasMain.MatchString(b.text) || !strings.Contains(text, "\npackage main\n") {
 				all = append(all, program{p, b.line, map[string]string{"main.go": text}, true})
 				continue
 			}
@@ -153,17 +160,22 @@ func change(t *testing.T, program string, b block) string {
 	return strings.Replace(program, before.String(), after.String(), 1)
 }
 
+// linked returns the Go file to which the paragraph before the block links, or "".
+func linked(t *testing.T, b block) string {
+	link := goFile.FindStringSubmatch(b.paragraph())
+	if link == nil {
+		return ""
+	}
+	data, err := os.ReadFile(filepath.Join(root, filepath.Dir(b.page.path), link[1]))
+	require.NoError(t, err, "%s:%d", b.page.path, b.line)
+	return string(data)
+}
+
 // checkQuotation checks that the block stands in the file to which the paragraph
 // before it links. A link to the README means its program.
 func checkQuotation(t *testing.T, b block) {
-	paragraph := strings.TrimSpace(b.before)
-	paragraph = paragraph[strings.LastIndex(paragraph, "\n\n")+1:]
-	source := ""
-	if link := goFile.FindStringSubmatch(paragraph); link != nil {
-		data, err := os.ReadFile(filepath.Join(root, filepath.Dir(b.page.path), link[1]))
-		require.NoError(t, err, "%s:%d", b.page.path, b.line)
-		source = string(data)
-	} else if strings.Contains(paragraph, "README.md#log-in)") {
+	source := linked(t, b)
+	if source == "" && strings.Contains(b.paragraph(), "README.md#log-in)") {
 		source = readme(t)
 	}
 	for _, indent := range []string{"", "\t", "\t\t", "\t\t\t"} {
@@ -192,12 +204,16 @@ func newModule(t *testing.T) string {
 	return dir
 }
 
-// freePort returns a port of localhost on which nobody listens.
+// freePort returns a port of localhost on which nobody listens. It is none of those
+// that the system gives to other servers in the meantime.
 func freePort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return port
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(10000))
+		if listener, err := net.Listen("tcp", "localhost:"+port); err == nil {
+			listener.Close()
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
 }

@@ -12,8 +12,10 @@
 //
 //   - A file. The block begins with "package", and the text before it names the
 //     file, as in "Save this as `name.go`". The files of a page stand in one folder,
-//     beside the README's program, which is main.go. A file with a main function
-//     has a folder of its own. If a later block has the name of an earlier one, it
+//     beside the README's program, which is main.go. A file with a main function,
+//     or of another package, has a folder of its own. If the paragraph before the
+//     file links to a Go file of the repository, what follows the imports stands
+//     there word for word. If a later block has the name of an earlier one, it
 //     replaces the earlier one, and both folders are checked.
 //   - A change of the README's program, in a diff block. Its lines are as "diff -u"
 //     prints them.
@@ -82,6 +84,12 @@ type block struct {
 	line     int    // the line of the page on which text begins
 	language string
 	text     string
+}
+
+// paragraph returns the paragraph before the block.
+func (b block) paragraph() string {
+	text := strings.TrimSpace(b.before)
+	return text[strings.LastIndex(text, "\n\n")+1:]
 }
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
