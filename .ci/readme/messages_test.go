@@ -189,6 +189,26 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestSetUpCheck runs the command of docs/troubleshooting.md that checks the set-up.
+func TestSetUpCheck(t *testing.T) {
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	check := readPages(t, "docs/troubleshooting.md")[0].blocks("console")[0].text
+	require.Contains(t, check, "https://api.gumroad.com/")
+	for _, test := range []struct{ key, secret, want string }{
+		{server.ClientID, server.ClientSecret, "invalid_grant"},
+		{server.ClientID, "", "invalid_grant"},
+		{server.ClientID, "wrong&", "invalid_client"},
+		{"wrong", server.ClientSecret, "invalid_client"},
+	} {
+		cmd := command(t.TempDir(), strings.ReplaceAll(check, "https://api.gumroad.com", server.URL))
+		cmd.Env = append(cmd.Env, "GUMROAD_KEY="+test.key, "GUMROAD_SECRET="+test.secret)
+		output, err := cmd.Output()
+		require.NoError(t, err)
+		assert.Contains(t, string(output), `"error":"`+test.want+`"`, "%+v", test)
+	}
+}
+
 // begin begins a login through gothic.
 func begin(provider string, cookies []*http.Cookie) (string, []*http.Cookie, error) {
 	r := httptest.NewRequest("POST", "https://app.example/auth/gumroad", nil)
