@@ -3,6 +3,7 @@ package main
 import (
 	"database/sql"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/gorilla/sessions"
 	gumroad "github.com/gumroad/goth-gumroad"
 	"github.com/gumroad/goth-gumroad/gumroadtest"
+	"github.com/markbates/goth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -338,6 +340,39 @@ func TestMembersPage(t *testing.T) {
 	text := visit("buyer", "").Body.String()
 	assert.Contains(t, text, "cannot be checked now")
 	assert.NotContains(t, text, "You are a member.")
+}
+
+// The whole program: a buyer logs in, types the key, and comes back later.
+func TestMembersInTheProgram(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("GUMROAD_PRODUCT_ID", "product")
+	server := gumroadtest.NewServer()
+	defer server.Close()
+	defer func(before http.RoundTripper) { http.DefaultTransport = before }(http.DefaultTransport)
+	http.DefaultTransport = server.Client().Transport
+	server.Handle("POST /licenses/verify", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.PostFormValue("product_id") == "product" && r.PostFormValue("license_key") == "key" {
+			fmt.Fprintf(w, `{%s,"purchase":{"id":"p1","purchaser_id":%q}}`, known, server.User().ID)
+		}
+	}), gumroadtest.NoToken)
+	app := httptest.NewServer(newApp("a secret"))
+	defer app.Close()
+	goth.UseProviders(server.Provider(app.URL + "/auth/gumroad/callback"))
+	server.AutoAnswer(true)
+
+	browser := server.Client()
+	text := func(resp *http.Response, err error) string {
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	assert.Contains(t, text(browser.Get(app.URL+"/members")), "Log in with Gumroad")
+	assert.Contains(t, text(browser.Post(app.URL+"/auth/gumroad", "", nil)), "You are logged in.")
+	assert.Contains(t, text(browser.Get(app.URL+"/members")), "License key")
+	assert.Contains(t, text(browser.PostForm(app.URL+"/members", url.Values{"license_key": {"key"}})), "You are a member.")
+	assert.Contains(t, text(browser.Get(app.URL+"/members")), "You are a member.")
 }
 
 func TestSubscribers(t *testing.T) {
