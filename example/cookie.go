@@ -27,7 +27,7 @@ func cookieName(base *url.URL) string {
 }
 
 // newGothicStore returns the store in which gothic keeps a login in progress. It is
-// the store of SECURITY.md: a signed and encrypted cookie. All replicas with the same
+// the store of the README: a signed and encrypted cookie. All replicas with the same
 // secret can read it.
 func newGothicStore(secret string, base *url.URL) sessions.Store {
 	keys := sha512.Sum512([]byte(secret))
