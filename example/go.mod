@@ -14,7 +14,6 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/markbates/goth v1.82.0
 	github.com/stretchr/testify v1.12.1
-	golang.org/x/net v0.62.0
 	modernc.org/sqlite v1.62.0
 )
 
