@@ -247,7 +247,7 @@ func TestManyLogins(t *testing.T) {
 			all.Go(func() {
 				for n := range turns {
 					ann := s.visitor()
-					user := gumroadtest.User{ID: fmt.Sprint(1_000_000_000_000 + n), Name: fmt.Sprint("Visitor ", n)}
+					user := gumroadtest.User{ID: fmt.Sprint(1_000_000 + n), Name: fmt.Sprint("Visitor ", n)}
 					callback, err := s.gumroad.AuthorizeAs(user, ann.post("/auth/gumroad").Header.Get("Location"))
 					if assert.NoError(t, err) {
 						assert.Contains(t, ann.follow(callback).body, user.Name)
