@@ -62,7 +62,7 @@ func (e *Error) Error() string {
 	if e.StatusCode == 0 {
 		text += "the callback says " + cmp.Or(e.Code, "that the login failed")
 	} else {
-		text += strings.TrimSpace(fmt.Sprint("Gumroad answered ", e.StatusCode, " ", http.StatusText(e.StatusCode)))
+		text += "Gumroad answered " + statusText(e.StatusCode)
 		if e.Code != "" {
 			text += ", " + e.Code
 		}
@@ -74,6 +74,11 @@ func (e *Error) Error() string {
 		text += " (" + e.advice + ")"
 	}
 	return text
+}
+
+// statusText returns a status as HTTP/1 writes it, such as "404 Not Found".
+func statusText(status int) string {
+	return strings.TrimSpace(fmt.Sprint(status, " ", http.StatusText(status)))
 }
 
 // Unwrap returns [ErrAccessDenied], [ErrUnauthorized], an [*oauth2.RetrieveError] or

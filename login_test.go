@@ -315,7 +315,7 @@ func TestLoginsAtOnce(t *testing.T) {
 	var work sync.WaitGroup
 	start := make(chan struct{})
 	for i := range logins {
-		b, id := s.browser(), fmt.Sprint(1_000_000_000_000+i)
+		b, id := s.browser(), fmt.Sprintf("1%012d", i)
 		work.Add(1)
 		go func() {
 			defer work.Done()

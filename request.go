@@ -68,6 +68,32 @@ func encode(pairs []string) string {
 	return form.String()[1:]
 }
 
+// newRequest returns the request to send.
+func (r *request) newRequest(ctx context.Context) (*http.Request, error) {
+	if r.form == "" {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
+		if err == nil {
+			req.Header.Set("Authorization", "Bearer "+r.bearer)
+			req.Header.Set("Cache-Control", "no-store") // a cache could answer with another user
+		}
+		return req, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(r.form))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	// This lets net/http send the request again if the connection was closed while it
+	// was idle. The header itself is not sent. If Gumroad did use the code or token the
+	// first time, it answers invalid_grant, which is no worse.
+	req.Header["Idempotency-Key"] = nil
+	if user := req.URL.User; user != nil {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
+	return req, nil
+}
+
 // send makes the request and returns the JSON object in the response. An empty body
 // is an object without fields. It returns an *Error if the status is not 200, or if
 // the object has an error or no success.
@@ -82,27 +108,9 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	method, op, content := http.MethodGet, "Get", io.Reader(nil)
-	if r.form != "" {
-		method, op, content = http.MethodPost, "Post", strings.NewReader(r.form)
-	}
-	req, err := http.NewRequestWithContext(limited, method, r.url, content)
+	req, err := r.newRequest(limited)
 	if err != nil {
 		return nil, r.fail(errors.New("the endpoint is not a URL")) // err quotes its password
-	}
-	if r.form == "" {
-		req.Header.Set("Authorization", "Bearer "+r.bearer)
-		req.Header.Set("Cache-Control", "no-store") // a cache could answer with another user
-	} else {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		// This lets net/http send the request again if the connection was closed
-		// while it was idle. The header itself is not sent. If Gumroad did use the
-		// code or token the first time, it answers invalid_grant, which is no worse.
-		req.Header["Idempotency-Key"] = nil
-		if user := req.URL.User; user != nil {
-			password, _ := user.Password()
-			req.SetBasicAuth(user.Username(), password)
-		}
 	}
 	// net/http would use an HTTP/2 connection that was lost without notice for a
 	// quarter of an hour. So the turn of a host becomes odd when a request fails, and
@@ -129,7 +137,7 @@ func (r *request) send(ctx context.Context) (map[string]any, error) {
 		if ctx.Err() != context.Canceled { // which says nothing about the connection
 			r.turns.CompareAndSwap(host, turn, next)
 		}
-		return nil, r.fail(&url.Error{Op: op, URL: req.URL.Redacted(), Err: err})
+		return nil, r.fail(&url.Error{Op: req.Method[:1] + strings.ToLower(req.Method[1:]), URL: req.URL.Redacted(), Err: err})
 	}
 
 	var object map[string]any
@@ -209,20 +217,11 @@ func (r *request) refused(resp *http.Response, object map[string]any) *Error {
 	e := newError(r.doing, resp.StatusCode, code, description, fromGumroad, r.secrets[:])
 	if r.doing == exchanging || r.doing == refreshing {
 		// Nothing else of the response: its request has the secret.
-		retry := http.Header{}
+		short := &http.Response{Status: statusText(e.StatusCode), StatusCode: e.StatusCode, Header: http.Header{}, Body: http.NoBody}
 		if after := resp.Header.Get("Retry-After"); after != "" {
-			retry.Set("Retry-After", brief(hide(after, longWord, "", r.secrets[:])))
+			short.Header.Set("Retry-After", brief(hide(after, longWord, "", r.secrets[:])))
 		}
-		e.cause = &oauth2.RetrieveError{
-			Response: &http.Response{
-				Status:     strings.TrimSpace(fmt.Sprint(e.StatusCode, " ", http.StatusText(e.StatusCode))),
-				StatusCode: e.StatusCode,
-				Header:     retry,
-				Body:       http.NoBody,
-			},
-			ErrorCode:        e.Code,
-			ErrorDescription: e.Description,
-		}
+		e.cause = &oauth2.RetrieveError{Response: short, ErrorCode: e.Code, ErrorDescription: e.Description}
 	}
 	return e
 }
