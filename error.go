@@ -202,7 +202,7 @@ var (
 )
 
 // hide replaces the secrets in text, as they are and as a form encodes them, and
-// each word that matches long and is neither host nor another host name.
+// each word that matches long, except that longToken spares host and other host names.
 func hide(text string, long *regexp.Regexp, host string, secrets []string) string {
 	const most = 16 << 10 // bytes; net/http quotes headers of up to 10 MiB
 	if len(text) > most {
@@ -217,7 +217,7 @@ func hide(text string, long *regexp.Regexp, host string, secrets []string) strin
 		}
 	}
 	return long.ReplaceAllStringFunc(text, func(word string) string {
-		if word == host || isHost(word) {
+		if long == longToken && (word == host || isHost(word)) {
 			return word
 		}
 		return hidden

@@ -311,6 +311,7 @@ func TestDescription(t *testing.T) {
 		"no:" + unknownToken + ".":           "[hidden]",
 		"é" + unknownToken + "é":             "é[hidden]é",
 		"https://gumroad.com/oauth/token":    "[hidden]",
+		"see a-host.internal.example":        "see [hidden]", // only the text of a cause has hosts
 		"not " + clear + "!":                 "not [hidden]!",
 		"not " + encoded + "!":               "not [hidden]!",
 		"not " + clear + short + "!":         "not [hidden]!",
