@@ -183,8 +183,11 @@ func (r *request) fail(err error) error {
 		advice = "check that CA certificates are installed, that the clock is right, and that no proxy is in between"
 	}
 	text := "gumroad: " + r.doing + ": no usable answer from Gumroad: " + brief(hide(said)) + " (" + advice + ")"
-	for err != nil && hide(err.Error()) != err.Error() {
-		err = errors.Unwrap(err)
+	for hide(said) != said {
+		if err = errors.Unwrap(err); err == nil {
+			break
+		}
+		said = err.Error()
 	}
 	return &failure{text, err}
 }
