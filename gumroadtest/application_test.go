@@ -55,7 +55,7 @@ func TestRedirectURIsInOneText(t *testing.T) {
 		assert.NoError(t, err)
 	}
 	_, err := s.Authorize(s.URL + AuthorizePath + "?" + pageQuery(s, "redirect_uri=https://a.example/cb%20https://b.example/cb"))
-	assert.ErrorContains(t, err, "has a blank")
+	assert.ErrorContains(t, err, "special characters percent-encoded")
 }
 
 // Application hands out what SetApplication takes.

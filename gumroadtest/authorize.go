@@ -104,8 +104,12 @@ func (s *Server) checkRequest(form url.Values) *oauthError {
 	if id := form.Get("client_id"); id != s.ClientID {
 		return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
 	}
-	if refused := s.checkRedirectURI(form.Get("redirect_uri")); refused != nil {
-		return refused
+	uri, registered := form.Get("redirect_uri"), s.redirectURIs()
+	if parseRedirectURI(uri) == nil {
+		return invalidRedirectURI.because("%q is not an absolute URL with an allowed scheme, a host, no fragment, and its special characters percent-encoded", uri)
+	}
+	if !slices.ContainsFunc(registered, func(r string) bool { return sameRedirectURI(uri, r) }) {
+		return invalidRedirectURI.because("%q is not registered; registered are %q", uri, registered)
 	}
 	if given := form.Get("response_type"); given != "code" {
 		return unsupportedResponseType.because("response_type is %q, not \"code\"", given)

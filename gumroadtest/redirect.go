@@ -8,72 +8,35 @@ import (
 	"strings"
 )
 
-// checkRedirectURI returns why Gumroad refuses the redirect URI, or nil. The caller
-// holds s.mu.
-func (s *Server) checkRedirectURI(uri string) *oauthError {
-	if reason := malformed(uri); reason != "" {
-		return invalidRedirectURI.because("%q %s", uri, reason)
-	}
-	registered := s.redirectURIs()
-	if !slices.ContainsFunc(registered, func(r string) bool { return sameRedirectURI(uri, r) }) {
-		return invalidRedirectURI.because("%q is not registered; registered are %q", uri, registered)
-	}
-	return nil
-}
-
-// malformed returns why Doorkeeper never accepts the redirect URI, or "".
-func malformed(uri string) string {
-	address, err := url.Parse(uri)
-	switch {
-	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }):
-		return "has a blank or another character that must be percent-encoded"
-	case err != nil:
-		return "is not a URL"
-	case address.Scheme == "" || address.Scheme == "localhost":
-		return "has no scheme, such as https://"
-	case slices.Contains([]string{"javascript", "data", "vbscript"}, address.Scheme):
-		return "has a scheme that is forbidden"
-	case address.Opaque != "":
-		return "has no // after the scheme"
-	case (address.Scheme == "http" || address.Scheme == "https") && address.Hostname() == "":
-		return "has no host"
-	case strings.Contains(uri, "#"):
-		return "has a fragment"
-	}
-	return ""
-}
-
-// sameRedirectURI compares as Doorkeeper does: both in their normal form, and
-// without an added query and the port of a loopback address.
+// sameRedirectURI compares as Doorkeeper does, which ignores an added query and the
+// port of a loopback address.
 func sameRedirectURI(given, registered string) bool {
-	g, err := url.Parse(given)
-	if err != nil {
+	g, r := parseRedirectURI(given), parseRedirectURI(registered)
+	if g == nil || r == nil || r.RawQuery != "" && g.RawQuery != r.RawQuery {
 		return false
 	}
-	r, err := url.Parse(registered)
-	if err != nil || r.RawQuery != "" && sortedQuery(g) != sortedQuery(r) {
-		return false
-	}
-	if isLoopback(g) && isLoopback(r) {
+	if net.ParseIP(g.Hostname()).IsLoopback() && net.ParseIP(r.Hostname()).IsLoopback() {
 		g.Host, r.Host = g.Hostname(), r.Hostname()
 	}
-	return withoutQuery(g) == withoutQuery(r)
+	g.RawQuery, r.RawQuery = "", ""
+	return g.String() == r.String()
 }
 
-func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
-
-func sortedQuery(u *url.URL) string {
-	parameters := strings.Split(u.RawQuery, "&")
-	slices.Sort(parameters)
-	return strings.Join(parameters, "&")
-}
-
-// withoutQuery returns the URI in the form in which Ruby compares two, without its
-// query.
-func withoutQuery(u *url.URL) string {
+// parseRedirectURI returns the URI in the normal form in which Ruby compares two. It
+// returns nil if Gumroad never accepts the URI.
+func parseRedirectURI(uri string) *url.URL {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme == "" || u.Opaque != "" || strings.Contains(uri, "#") ||
+		slices.Contains([]string{"localhost", "javascript", "data", "vbscript"}, u.Scheme) ||
+		(u.Scheme == "http" || u.Scheme == "https") && u.Hostname() == "" ||
+		strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }) {
+		return nil
+	}
 	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
 	u.Host = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(u.Host), port), ":")
 	u.Path = cmp.Or(u.Path, "/")
-	u.RawQuery, u.ForceQuery = "", false
-	return u.String()
+	query := strings.Split(u.RawQuery, "&")
+	slices.Sort(query)
+	u.RawQuery, u.ForceQuery = strings.Join(query, "&"), false
+	return u
 }

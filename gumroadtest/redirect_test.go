@@ -10,43 +10,43 @@ import (
 )
 
 func TestRedirectURIs(t *testing.T) {
-	for uri, reason := range map[string]string{
-		"https://app.example/cb":              "",
-		"http://localhost:3000/cb":            "",
-		"http://127.0.0.1:3000/auth/cb?a=b#":  "has a fragment",
-		"https://app.example/cb?next=%2Fhome": "",
-		"http://[::1]:3000/cb":                "",
-		"myapp://cb":                          "",
-		"myapp:/cb":                           "",
-		"https://app.example":                 "",
-		"":                                    "has no scheme, such as https://",
-		"/auth/gumroad/callback":              "has no scheme, such as https://",
-		"//app.example/cb":                    "has no scheme, such as https://",
-		"app.example/cb":                      "has no scheme, such as https://",
-		"localhost:3000/cb":                   "has no scheme, such as https://",
-		"localhost://cb":                      "has no scheme, such as https://",
-		"127.0.0.1:3000/cb":                   "is not a URL",
-		"http://app/%zz":                      "is not a URL",
-		"http:///cb":                          "has no host",
-		"https:///cb":                         "has no host",
-		"http:/cb":                            "has no host",
-		"http://:3000/cb":                     "has no host",
-		"http://app/#/cb":                     "has a fragment",
-		"myapp:cb":                            "has no // after the scheme",
-		"https:app.example/cb":                "has no // after the scheme",
-		"javascript:alert(1)":                 "has a scheme that is forbidden",
-		"JavaScript://app/%0Aalert(1)":        "has a scheme that is forbidden",
-		"data:text/html,a":                    "has a scheme that is forbidden",
-		"vbscript:a":                          "has a scheme that is forbidden",
-		"https://app.example/c b":             "has a blank or another character that must be percent-encoded",
-		" https://app.example/cb":             "has a blank or another character that must be percent-encoded",
-		"https://app.example/cb\n":            "has a blank or another character that must be percent-encoded",
-		"https://app.example/cb\x7f":          "has a blank or another character that must be percent-encoded",
-		"https://app.example/ü":               "has a blank or another character that must be percent-encoded",
-		"https://bücher.example/cb":           "has a blank or another character that must be percent-encoded",
-		"https://app.example/{id}":            "has a blank or another character that must be percent-encoded",
-		"https://app.example/cb!":             "",
-		"https://app.example/cb~":             "",
+	for uri, accepted := range map[string]bool{
+		"https://app.example/cb":              true,
+		"http://localhost:3000/cb":            true,
+		"http://127.0.0.1:3000/auth/cb?a=b#":  false,
+		"https://app.example/cb?next=%2Fhome": true,
+		"http://[::1]:3000/cb":                true,
+		"myapp://cb":                          true,
+		"myapp:/cb":                           true,
+		"https://app.example":                 true,
+		"":                                    false,
+		"/auth/gumroad/callback":              false,
+		"//app.example/cb":                    false,
+		"app.example/cb":                      false,
+		"localhost:3000/cb":                   false,
+		"localhost://cb":                      false,
+		"127.0.0.1:3000/cb":                   false,
+		"http://app/%zz":                      false,
+		"http:///cb":                          false,
+		"https:///cb":                         false,
+		"http:/cb":                            false,
+		"http://:3000/cb":                     false,
+		"http://app/#/cb":                     false,
+		"myapp:cb":                            false,
+		"https:app.example/cb":                false,
+		"javascript:alert(1)":                 false,
+		"JavaScript://app/%0Aalert(1)":        false,
+		"data:text/html,a":                    false,
+		"vbscript:a":                          false,
+		"https://app.example/c b":             false,
+		" https://app.example/cb":             false,
+		"https://app.example/cb\n":            false,
+		"https://app.example/cb\x7f":          false,
+		"https://app.example/ü":               false,
+		"https://bücher.example/cb":           false,
+		"https://app.example/{id}":            false,
+		"https://app.example/cb!":             true,
+		"https://app.example/cb~":             true,
 	} {
 		t.Run(uri, func(t *testing.T) {
 			s := NewServer()
@@ -56,16 +56,16 @@ func TestRedirectURIs(t *testing.T) {
 			authURL := AuthorizePath + "?" + url.Values{"client_id": {s.ClientID}, "redirect_uri": {uri}, "scope": {"view_profile"}}.Encode()
 			for _, page := range []string{s.URL, "https://gumroad.com"} {
 				back, err := s.Authorize(page + authURL)
-				if reason == "" {
+				if accepted {
 					require.NoError(t, err)
 					assert.Contains(t, back, uri)
 					continue
 				}
-				require.ErrorContains(t, err, "gumroadtest: opening the authorization page: invalid_redirect_uri: The requested redirect uri is malformed or doesn't match client redirect URI. (")
-				assert.ErrorContains(t, err, reason+")")
+				assert.ErrorContains(t, err, "gumroadtest: opening the authorization page: invalid_redirect_uri: The requested redirect uri is malformed or doesn't match client redirect URI. (")
+				assert.ErrorContains(t, err, " is not an absolute URL with an allowed scheme, a host, no fragment, and its special characters percent-encoded)")
 			}
 			want := http.StatusOK
-			if reason != "" {
+			if !accepted {
 				want = http.StatusBadRequest
 			}
 			assert.Equal(t, want, get(t, s.URL+authURL).status)

@@ -94,7 +94,7 @@ func (s *Server) exchange(r *http.Request) (*token, *oauthError) {
 		return nil, invalidGrant.because("the code was used before")
 	case s.now().After(granted.expires):
 		return nil, invalidGrant.because("the code is older than ten minutes")
-	case malformed(redirectURI) != "" || !sameRedirectURI(redirectURI, granted.redirectURI):
+	case !sameRedirectURI(redirectURI, granted.redirectURI):
 		return nil, invalidGrant.because("redirect_uri is %q, but the code was issued for %q", redirectURI, granted.redirectURI)
 	case granted.challenge == "" && verifier != "":
 		return nil, invalidGrant.because("there is a code_verifier, but the authorization request had no code_challenge")
