@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,7 +19,6 @@ import (
 // parameters: of any method and from JSON too, and the query takes precedence over
 // the body. The body can be read again.
 func readParameters(r *http.Request) error {
-	r.Form, r.PostForm = url.Values{}, url.Values{}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
@@ -34,6 +34,8 @@ func readParameters(r *http.Request) error {
 	if r.PostForm, err = readBody(r, body); err != nil {
 		return fmt.Errorf("reading the parameters in the body: %w", err)
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Form = url.Values{}
 	maps.Copy(r.Form, r.PostForm)
 	maps.Copy(r.Form, query)
 	for name := range r.Form {
@@ -41,35 +43,32 @@ func readParameters(r *http.Request) error {
 			return fmt.Errorf("the parameter %q is nested, and no parameter of this endpoint is", name)
 		}
 	}
-	// Rack takes the method of a form from the body.
-	if method := strings.ToUpper(r.PostForm.Get("_method")); method != "" && r.Method == http.MethodPost {
-		r.Method = method
-	}
 	return nil
 }
 
-// readBody returns the parameters in the body.
-func readBody(r *http.Request, body []byte) (url.Values, error) {
+// readBody returns the parameters in the body. Rack takes the method of a form from
+// them.
+func readBody(r *http.Request, body []byte) (values url.Values, err error) {
+	values = url.Values{} // not nil, or else net/http would read the body
 	contentType := r.Header.Get("Content-Type")
 	if r.Method == http.MethodPost {
 		contentType = cmp.Or(contentType, "application/x-www-form-urlencoded")
 	}
 	switch kind, _, _ := mime.ParseMediaType(contentType); kind {
 	case "application/x-www-form-urlencoded":
-		return parseParameters(string(body))
+		values, err = parseParameters(string(body))
 	case "multipart/form-data":
-		// POST, since net/http reads the form of few other methods.
-		parsed := &http.Request{Method: http.MethodPost, Header: r.Header, Body: io.NopCloser(bytes.NewReader(body))}
-		err := parsed.ParseMultipartForm(int64(len(body)))
-		r.MultipartForm = parsed.MultipartForm // or else r.FormValue would read the body too
-		if err != nil {
-			return nil, err
+		r.Form, r.PostForm = url.Values{}, url.Values{} // or else it reads the query
+		if err = r.ParseMultipartForm(int64(len(body))); err == nil {
+			values, err = asRails(r.PostForm)
 		}
-		return asRails(parsed.PostForm)
 	case "application/json":
 		return readJSON(body)
 	}
-	return url.Values{}, nil
+	if method := strings.ToUpper(values.Get("_method")); method != "" && r.Method == http.MethodPost {
+		r.Method = method
+	}
+	return values, err
 }
 
 // parseParameters reads a query or a form.
@@ -102,22 +101,23 @@ func asRails(values url.Values) (url.Values, error) {
 // readJSON returns the strings, numbers and booleans of a JSON object. The name of
 // any other value gets [] at its end.
 func readJSON(body []byte) (url.Values, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var read any
-	if err := decoder.Decode(&read); err != nil && err != io.EOF {
-		return nil, err
+	if !utf8.Valid(body) {
+		return nil, errors.New("the JSON is not UTF-8")
 	}
 	values := url.Values{}
-	object, _ := read.(map[string]any)
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(body, &object); err != nil && len(body) > 0 && !errors.As(err, new(*json.UnmarshalTypeError)) {
+		return nil, err
+	}
 	for name, value := range object {
-		switch value.(type) {
-		case nil:
-		case string, json.Number, bool:
-			values.Set(name, fmt.Sprint(value))
-		default:
-			values.Set(name+"[]", fmt.Sprint(value))
+		var text string
+		switch {
+		case value[0] == '{' || value[0] == '[':
+			name += "[]"
+		case json.Unmarshal(value, &text) == nil:
+			value = []byte(text) // which null leaves empty
 		}
+		values.Set(name, string(value))
 	}
 	return asRails(values)
 }

@@ -240,7 +240,9 @@ func TestBrokenBodies(t *testing.T) {
 	defer s.Close()
 	for name, test := range map[string]struct{ contentType, body, want string }{
 		"form":                {"application/x-www-form-urlencoded", "a=%zz", `reading the parameters in the body: invalid URL escape "%zz"`},
-		"JSON":                {"application/json", `{"a":`, "reading the parameters in the body: unexpected EOF"},
+		"JSON":                {"application/json", `{"a":`, "reading the parameters in the body: unexpected end of JSON input"},
+		"JSON, and more":      {"application/json", `{"a":1}}`, "reading the parameters in the body: invalid character '}' after top-level value"},
+		"JSON, not UTF-8":     {"application/json", "{\"a\":\"\xff\"}", "reading the parameters in the body: the JSON is not UTF-8"},
 		"multipart":           {"multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=a\r\n\r\nabc", "reading the parameters in the body: "},
 		"multipart, no bound": {"multipart/form-data", "", "reading the parameters in the body: no multipart boundary"},
 	} {
@@ -254,7 +256,7 @@ func TestBrokenBodies(t *testing.T) {
 	}
 }
 
-// Only the body of a POST can name another method.
+// Only the form in a POST can name another method.
 func TestMethodOverride(t *testing.T) {
 	s := NewServer()
 	defer s.Close()
@@ -263,6 +265,10 @@ func TestMethodOverride(t *testing.T) {
 	assert.Contains(t, location, "?error=access_denied")
 	_, location = sendForm(t, http.MethodPost, s.URL+AuthorizePath+"?_method=delete", pageQuery(s))
 	assert.Contains(t, location, "?code=")
+	resp, err := noRedirects.Post(s.URL+AuthorizePath+"?"+pageQuery(s), "application/json", strings.NewReader(`{"_method":"delete"}`))
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Contains(t, resp.Header.Get("Location"), "?code=")
 	status, _ := sendForm(t, http.MethodPost, s.URL+AuthorizePath, pageQuery(s, "_method=put"))
 	assert.Equal(t, 404, status)
 	status, _ = sendForm(t, http.MethodGet, s.URL+AuthorizePath+"?"+pageQuery(s), "_method=delete")
