@@ -36,48 +36,21 @@ const NoToken = "no token"
 // already.
 func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) {
 	s.lock()()
-	method, path, found := strings.Cut(pattern, " ")
-	if !found {
-		method, path = "", pattern
-	}
-	path = strings.TrimLeft(path, " \t")
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/v2/") || strings.HasPrefix(path, "/api/v2/") {
+	parts := regexp.MustCompile(`^(\S+[ \t]+)?(/.*)$`).FindStringSubmatch(pattern)
+	if parts == nil || strings.HasPrefix(parts[2], "/v2/") || strings.HasPrefix(parts[2], "/api/v2/") {
 		panic(fmt.Sprintf("gumroadtest: Handle: the pattern %q must have a path, without a host and without /v2 at its beginning", pattern))
 	}
 	if handler == nil {
 		panic("gumroadtest: Handle: the handler is nil")
 	}
-	var check func([]string) *oauthError
 	if !slices.Equal(scopes, []string{NoToken}) {
 		mustExist(scopes, "Handle")
-		needed := slices.Clone(scopes)
-		check = func(granted []string) *oauthError { return missingScope(path, granted, needed) }
 	}
-	s.endpoint.Handle(strings.TrimLeft(method+" /v2"+path, " "), s.checkToken(handler, check))
+	s.endpoint.Handle(parts[1]+"/v2"+parts[2], s.checkToken(parts[2], handler, slices.Clone(scopes)))
 }
 
-// accountIsNotEnough matches the paths of the endpoints that need a scope other than
-// account.
-var accountIsNotEnough = regexp.MustCompile(`^/(media|pages)(/|$)|profile_layout`)
-
-// missingScope refuses a token that has none of the needed scopes. Its description
-// is the message of the answer, if there is one.
-func missingScope(path string, granted, needed []string) *oauthError {
-	strict := accountIsNotEnough.MatchString(path)
-	if len(needed) == 0 || slices.ContainsFunc(granted, func(scope string) bool {
-		return slices.Contains(needed, scope) || scope == gumroad.ScopeAccount && !strict
-	}) {
-		return nil
-	}
-	refused := oauthError{}.because("the token has the scopes %q, and the endpoint needs one of %q", granted, needed)
-	if slices.Contains(granted, gumroad.ScopeAccount) {
-		refused.description = "This endpoint requires the " + needed[0] + " scope."
-	}
-	return refused
-}
-
-// tokenKey is the context key for the *caller of a request.
-type tokenKey struct{}
+// callerKey is the context key for the caller of a request.
+type callerKey struct{}
 
 // caller is the user and the scopes of a request's access token.
 type caller struct {
@@ -89,53 +62,60 @@ type caller struct {
 // of [Server.Handle]. It returns false if the request has no valid token, which is
 // possible only at an endpoint with [NoToken].
 func TokenUser(r *http.Request) (User, bool) {
-	c, found := r.Context().Value(tokenKey{}).(*caller)
-	if !found {
-		return User{}, false
-	}
-	return c.user.clone(), true
+	c, found := r.Context().Value(callerKey{}).(caller)
+	return c.user.clone(), found
 }
 
-// checkToken calls the handler if the request's token is valid and check does not
-// refuse its scopes. If check is nil, the request needs no token.
-func (s *Server) checkToken(handler http.Handler, check func(scopes []string) *oauthError) http.Handler {
+// checkToken calls the handler of an endpoint with this path if the request's token
+// is valid and has one of the needed scopes, or if the endpoint needs no token.
+func (s *Server) checkToken(path string, handler http.Handler, needed []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var refused *oauthError
 		value := bearer(r)
 		unlock := s.lock()
-		token := s.tokens[value]
-		if token != nil && token.access != value {
-			token = nil // a refresh token
-		}
-		valid := token != nil && !token.revoked
-		if valid {
-			r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, &caller{s.users[token.user], token.scopes}))
+		switch token := s.tokens[value]; {
+		case token == nil || token.access != value:
+			refused = invalidToken.because("the access token is missing or unknown")
+		case token.revoked:
+			refused = &revokedToken
+		default:
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{s.users[token.user], token.scopes}))
+			refused = missingScope(path, token.scopes, needed)
 		}
 		unlock()
 
-		var refused *oauthError
-		status := http.StatusForbidden
-		switch {
-		case check == nil:
-		case valid:
-			refused = check(token.scopes)
-		case token != nil:
-			status, refused = http.StatusUnauthorized, invalidToken.because("the access token was revoked")
-			refused.challenge(w, "The access token was revoked")
-		default:
-			status, refused = http.StatusUnauthorized, invalidToken.because("the access token is missing or unknown")
-			refused.challenge(w, refused.description)
-		}
-		if refused == nil {
+		if refused == nil || slices.Contains(needed, NoToken) {
 			handler.ServeHTTP(w, r)
 			return
 		}
 		explain(w, refused.why)
-		if status == http.StatusForbidden && refused.description != "" {
-			writeJSON(w, status, map[string]any{"success": false, "message": refused.description})
-			return
-		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(status)
+		switch {
+		case refused.status == http.StatusUnauthorized:
+			refused.challenge(w)
+		case refused.description != "":
+			writeJSON(w, refused.status, map[string]any{"success": false, "message": refused.description})
+			return
+		}
+		w.WriteHeader(refused.status)
 	})
+}
+
+// accountIsNotEnough matches the paths of the endpoints that need a scope other than
+// account.
+var accountIsNotEnough = regexp.MustCompile(`^/(media|pages)(/|$)|profile_layout`)
+
+// missingScope refuses a token that has none of the needed scopes. Its description
+// is the message of the answer, if there is one.
+func missingScope(path string, granted, needed []string) *oauthError {
+	account := slices.Contains(granted, gumroad.ScopeAccount)
+	if len(needed) == 0 || overlap(granted, needed) || account && !accountIsNotEnough.MatchString(path) {
+		return nil
+	}
+	refused := oauthError{status: http.StatusForbidden}.because("the token has the scopes %q, and the endpoint needs one of %q", granted, needed)
+	if account {
+		refused.description = "This endpoint requires the " + needed[0] + " scope."
+	}
+	return refused
 }

@@ -1,6 +1,7 @@
 package gumroadtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,7 +33,7 @@ type grant struct {
 // It returns an error if authURL is not the URL of the page, or if Gumroad would
 // show an error page instead of the authorization page. The error says why.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
-	return s.press(authURL, func() (decision, string) { return s.approve, s.user })
+	return s.press(authURL, s.approve, nil)
 }
 
 // AuthorizeAs is like [Server.Authorize], for the given user, who need not be the
@@ -40,13 +41,13 @@ func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
 // can so log in different users. If an earlier user has the same ID, AuthorizeAs
 // replaces that user's profile.
 func (s *Server) AuthorizeAs(user User, authURL string) (callbackURL string, err error) {
-	return s.press(authURL, func() (decision, string) { return s.approve, s.keep(user) })
+	return s.press(authURL, s.approve, &user)
 }
 
 // Deny presses the button "Deny" on the authorization page. It returns the callback
 // URL, with the error access_denied. It fails as [Server.Authorize] does.
 func (s *Server) Deny(authURL string) (callbackURL string, err error) {
-	return s.press(authURL, func() (decision, string) { return s.deny, "" })
+	return s.press(authURL, s.deny, nil)
 }
 
 // AutoAnswer makes the authorization page answer by itself from now on: it presses
@@ -61,8 +62,9 @@ func (s *Server) AutoAnswer(authorize bool) {
 	}
 }
 
-// press returns the callback URL after a decision of a user.
-func (s *Server) press(authURL string, who func() (decision, string)) (string, error) {
+// press presses a button on the page for the given user, or for the logged-in user
+// if there is none.
+func (s *Server) press(authURL string, press button, user *User) (callbackURL string, err error) {
 	defer s.lock()()
 	if authURL == "" {
 		return "", errors.New("gumroadtest: the URL of the authorization page is empty: the application did not redirect")
@@ -83,53 +85,44 @@ func (s *Server) press(authURL string, who func() (decision, string)) (string, e
 	if refused := s.checkRequest(form); refused != nil {
 		return "", fmt.Errorf("gumroadtest: opening the authorization page: %s: %s (%s)", refused.code, refused.description, refused.why)
 	}
-	decide, user := who()
-	return decide(form, user), nil
+	if user != nil {
+		return press(form, s.keep(*user)), nil
+	}
+	return press(form, s.user), nil
 }
 
 // checkRequest returns what is wrong with an authorization request, or nil. It checks
 // in Doorkeeper's order, and sets the defaults in form. The caller holds s.mu.
 func (s *Server) checkRequest(form url.Values) *oauthError {
-	for name, value := range map[string]string{
-		"response_type": "code",
-		"scope":         "view_public", // which a new application may not request
-	} {
-		if form.Get(name) == "" {
-			form.Set(name, value)
-		}
-	}
-	if form.Get("client_id") == "" {
+	form.Set("response_type", cmp.Or(form.Get("response_type"), "code"))
+	form.Set("scope", cmp.Or(form.Get("scope"), "view_public")) // which a new application may not request
+	id, uri, registered := form.Get("client_id"), form.Get("redirect_uri"), s.redirectURIs()
+	switch {
+	case id == "":
 		return missing("client_id")
-	}
-	if id := form.Get("client_id"); id != s.ClientID {
-		return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
-	}
-	uri, registered := form.Get("redirect_uri"), s.redirectURIs()
-	if parseRedirectURI(uri) == nil {
+	case id != s.ClientID:
+		return s.unknownClient(id)
+	case parseRedirectURI(uri) == nil:
 		return invalidRedirectURI.because("%q is not an absolute URL with an allowed scheme, a host, no fragment, and its special characters percent-encoded", uri)
-	}
-	if !slices.ContainsFunc(registered, func(r string) bool { return sameRedirectURI(uri, r) }) {
+	case !slices.ContainsFunc(registered, func(r string) bool { return sameRedirectURI(uri, r) }):
 		return invalidRedirectURI.because("%q is not registered; registered are %q", uri, registered)
+	case form.Get("response_type") != "code":
+		return unsupportedResponseType.because("response_type is %q, not \"code\"", form.Get("response_type"))
+	case !slices.Contains([]string{"", "query", "fragment"}, form.Get("response_mode")):
+		return unsupportedResponseMode.because("response_mode is %q; the test server has query and fragment", form.Get("response_mode"))
 	}
-	if given := form.Get("response_type"); given != "code" {
-		return unsupportedResponseType.because("response_type is %q, not \"code\"", given)
+	if refused := checkScopes(form.Get("scope"), s.app.Scopes); refused != nil {
+		return refused
 	}
-	if given := form.Get("response_mode"); !slices.Contains([]string{"", "query", "fragment"}, given) {
-		return unsupportedResponseMode.because("response_mode is %q; the test server has query and fragment", given)
-	}
-	if why := checkScopes(form.Get("scope"), s.app.Scopes); why != "" {
-		return invalidScope.because("%s", why)
-	}
-	if given := form.Get("code_challenge_method"); form.Get("code_challenge") != "" && given != "plain" && given != "S256" {
-		return invalidChallengeMethod.because("code_challenge_method is %q", given)
+	if method := form.Get("code_challenge_method"); form.Get("code_challenge") != "" && method != "plain" && method != "S256" {
+		return invalidChallengeMethod.because("code_challenge_method is %q", method)
 	}
 	return nil
 }
 
-// decision is what a button on the page does with a request that checkRequest
-// accepts, for the user with this id. It returns the callback URL. The caller holds
-// s.mu.
-type decision func(form url.Values, user string) string
+// button is what a button on the page does with a request that checkRequest accepts,
+// for the user with this id. It returns the callback URL. The caller holds s.mu.
+type button func(form url.Values, user string) (callbackURL string)
 
 // approve creates a code.
 func (s *Server) approve(form url.Values, user string) string {
@@ -142,98 +135,69 @@ func (s *Server) approve(form url.Values, user string) string {
 		challengeMethod: form.Get("code_challenge_method"),
 		expires:         s.now().Add(codeLifetime),
 	}
-	return callback(form, "code", code)
+	return callback(form, "code="+code)
 }
 
 // deny creates the error access_denied.
-func (s *Server) deny(form url.Values, _ string) string {
-	return callback(form, "error", accessDenied.code, "error_description", accessDenied.description)
-}
+func (s *Server) deny(form url.Values, _ string) string { return accessDenied.callback(form) }
 
-// callback returns the redirect URI with these names and values, and with the state
-// if there is one.
-func callback(form url.Values, pairs ...string) string {
+// callback returns the redirect URI with this query, and with the state if there is
+// one.
+func callback(form url.Values, query string) string {
 	if state := form.Get("state"); state != "" {
-		pairs = append(pairs, "state", state)
-	}
-	var query []string
-	for pair := range slices.Chunk(pairs, 2) {
-		query = append(query, pair[0]+"="+url.QueryEscape(pair[1]))
+		query += "&state=" + url.QueryEscape(state)
 	}
 	separator := "?"
-	if strings.Contains(form.Get("redirect_uri"), "?") {
+	switch {
+	case form.Get("response_type") == "token" || form.Get("response_mode") == "fragment":
+		separator = "#"
+	case strings.Contains(form.Get("redirect_uri"), "?"):
 		separator = "&"
 	}
-	if form.Get("response_type") == "token" || form.Get("response_mode") == "fragment" {
-		separator = "#"
-	}
-	return form.Get("redirect_uri") + separator + strings.Join(query, "&")
+	return form.Get("redirect_uri") + separator + query
 }
 
 // pageFields are the parameters that the buttons send, in Doorkeeper's order.
 var pageFields = []string{"client_id", "redirect_uri", "state", "response_type", "response_mode", "scope", "code_challenge", "code_challenge_method"}
 
-func (s *Server) serveAuthorizationPage(w http.ResponseWriter, r *http.Request) {
+// serveAuthorization answers a request for the page, and one of a button on it.
+func (s *Server) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 	unlock := s.lock()
 	refused := s.checkRequest(r.Form)
 	scopes := splitScopes(r.Form.Get("scope"))
 	page := map[string]any{"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Meanings": meanings, "Form": r.Form, "Fields": pageFields}
-	decide := s.auto
-	if s.app.Confidential && s.consented(scopes) {
-		decide = s.approve
+	press := s.auto
+	switch {
+	case r.Method == http.MethodDelete:
+		press = s.deny
+	case r.Method == http.MethodPost, s.app.Confidential && s.consented(scopes):
+		press = s.approve
 	}
 	var location string
-	if refused == nil && decide != nil {
-		location = decide(r.Form, s.user)
+	if refused == nil && press != nil {
+		location = press(r.Form, s.user)
 	}
 	unlock()
 
+	w.Header().Set("Cache-Control", "no-cache")
 	switch {
-	case refused != nil:
-		explain(w, refused.why)
-		w.Header().Set("Cache-Control", "no-cache")
-		writePage(w, refused.status, "error", refused.description)
 	case location != "":
-		redirect(w, location)
-	default:
+	case refused == nil:
 		w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
 		writePage(w, http.StatusOK, "authorize", page)
-	}
-}
-
-// serveDecision answers a request of a button on the page.
-func (s *Server) serveDecision(decide decision) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		unlock := s.lock()
-		refused := s.checkRequest(r.Form)
-		var location string
-		if refused == nil {
-			location = decide(r.Form, s.user)
-		}
-		unlock()
-
-		if refused == nil {
-			redirect(w, location)
-			return
-		}
+		return
+	case r.Method != http.MethodPost && r.Method != http.MethodDelete:
 		explain(w, refused.why)
-		switch refused.code {
-		case invalidClient.code, invalidRedirectURI.code, "invalid_request":
-			body := refused.json()
-			if state := r.Form.Get("state"); state != "" {
-				body["state"] = state
-			}
-			w.Header().Set("Cache-Control", "no-cache")
-			writeJSON(w, refused.status, body)
-		default:
-			redirect(w, callback(r.Form, "error", refused.code, "error_description", refused.description))
-		}
+		writePage(w, refused.status, "error", refused.description)
+		return
+	case slices.Contains([]string{invalidClient.code, invalidRedirectURI.code, "invalid_request"}, refused.code):
+		refused.write(w, r.Form.Get("state"))
+		return
+	default:
+		explain(w, refused.why)
+		location = refused.callback(r.Form)
 	}
-}
-
-func redirect(w http.ResponseWriter, location string) {
 	w.Header().Set("Location", location)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusFound)
 }

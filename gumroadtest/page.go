@@ -1,7 +1,6 @@
 package gumroadtest
 
 import (
-	"bytes"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -30,11 +29,9 @@ var meanings = map[string]string{
 
 // writePage writes the page of the template with this name.
 func writePage(w http.ResponseWriter, status int, name string, data any) {
-	var html bytes.Buffer
-	if err := pages.ExecuteTemplate(&html, name, data); err != nil {
-		panic(err) // the templates are our own
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write(html.Bytes())
+	if err := pages.ExecuteTemplate(w, name, data); err != nil {
+		panic(err) // the templates are our own
+	}
 }

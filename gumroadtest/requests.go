@@ -46,10 +46,3 @@ func (s *Server) Requests() []Request {
 func cloneValues(values url.Values) url.Values {
 	return url.Values(http.Header(values).Clone())
 }
-
-// reasonHeader is the header of an answer that says why the server refused the
-// request. A developer sees it in other languages and in curl, too.
-const reasonHeader = "Gumroadtest-Reason"
-
-// explain says why the server refuses a request.
-func explain(w http.ResponseWriter, why string) { w.Header().Set(reasonHeader, why) }

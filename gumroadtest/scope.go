@@ -28,17 +28,17 @@ func mustExist(scopes []string, method string) {
 	}
 }
 
-// checkScopes returns why the scopes are not allowed, or "".
-func checkScopes(scope string, allowed []string) string {
+// checkScopes refuses scopes that are not allowed.
+func checkScopes(scope string, allowed []string) *oauthError {
 	if strings.ContainsAny(scope, "\t\n\r") {
-		return fmt.Sprintf("the scopes in %q are not separated by blanks", scope)
+		return invalidScope.because("the scopes in %q are not separated by blanks", scope)
 	}
 	for _, name := range splitScopes(scope) {
 		if !slices.Contains(allowed, name) {
-			return fmt.Sprintf("the scope %q is not allowed; allowed are %q", name, allowed)
+			return invalidScope.because("the scope %q is not allowed; allowed are %q", name, allowed)
 		}
 	}
-	return ""
+	return nil
 }
 
 // splitScopes returns each scope once. It splits where Ruby does, except at what
@@ -51,4 +51,9 @@ func splitScopes(scope string) []string {
 		}
 	}
 	return scopes
+}
+
+// overlap reports whether a scope is in both lists.
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(scope string) bool { return slices.Contains(b, scope) })
 }

@@ -79,7 +79,7 @@ type Server struct {
 	callbacks []string // the callback URLs of Provider
 	user      string   // the id of the logged-in user
 	users     map[string]User
-	auto      decision          // what AutoAnswer presses, or nil
+	auto      button            // what AutoAnswer presses, or nil
 	grants    map[string]*grant // by code
 	tokens    map[string]*token // by access token and by refresh token
 	faults    map[string][]Fault
@@ -105,12 +105,12 @@ func NewServer() *Server {
 	running, cancel := context.WithCancel(context.Background())
 	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
 	s.close = cancel
-	s.endpoint.HandleFunc("GET "+AuthorizePath, s.serveAuthorizationPage)
-	s.endpoint.Handle("POST "+AuthorizePath, s.serveDecision(s.approve))
-	s.endpoint.Handle("DELETE "+AuthorizePath, s.serveDecision(s.deny))
+	for _, method := range []string{"GET ", "POST ", "DELETE "} { // the page and its buttons
+		s.endpoint.HandleFunc(method+AuthorizePath, s.serveAuthorization)
+	}
 	s.endpoint.HandleFunc("POST "+TokenPath, s.serveToken)
 	s.endpoint.HandleFunc("POST "+RevokePath, s.serveRevocation)
-	s.endpoint.Handle("GET "+UserPath, s.checkToken(http.HandlerFunc(s.serveUser), refuseUser))
+	s.Handle("GET /user", http.HandlerFunc(serveUser), mayRead...)
 	s.SetApplication(Application{Name: "Test application"})
 	s.SetUser(User{
 		ID:            "6754923450134",

@@ -55,9 +55,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	unlock()
 
 	if refused != nil {
-		explain(w, refused.why)
-		refused.challenge(w, refused.description)
-		writeJSON(w, refused.status, refused.json())
+		refused.challenge(w)
+		refused.write(w, "")
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -137,8 +136,8 @@ func (s *Server) refresh(r *http.Request) (*token, *oauthError) {
 	}
 	scopes := old.scopes
 	if scope := r.Form.Get("scope"); scope != "" {
-		if why := checkScopes(scope, old.scopes); why != "" {
-			return nil, invalidScope.because("%s", why)
+		if refused := checkScopes(scope, old.scopes); refused != nil {
+			return nil, refused
 		}
 		scopes = splitScopes(scope)
 	}
@@ -160,9 +159,8 @@ func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
 	unlock()
 
 	if refused != nil {
-		explain(w, refused.why)
 		w.Header().Set("Cache-Control", "no-cache")
-		writeJSON(w, unauthorizedClient.status, unauthorizedClient.json())
+		unauthorizedClient.because("%s", refused.why).write(w, "")
 		return
 	}
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
@@ -175,13 +173,17 @@ func (s *Server) authenticate(r *http.Request) *oauthError {
 	id, secret := credentials(r)
 	switch {
 	case id != s.ClientID:
-		return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
+		return s.unknownClient(id)
 	case secret == "" && s.app.Confidential:
 		return invalidClient.because("there is no client_secret, and the application is confidential")
 	case secret != "" && secret != s.ClientSecret:
 		return invalidClient.because("client_secret is wrong")
 	}
 	return nil
+}
+
+func (s *Server) unknownClient(id string) *oauthError {
+	return invalidClient.because("client_id is %q, but the application's is %q", id, s.ClientID)
 }
 
 // credentials returns the client's credentials. Those in the header take

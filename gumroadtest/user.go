@@ -85,29 +85,21 @@ func (s *Server) keep(user User) (id string) {
 
 // The scopes that decide what a token may read of its user.
 var (
-	mayNotRead = []string{gumroad.ScopeEditProfile, gumroad.ScopeEditEmails, "refund_sales"}
+	mayRead = slices.DeleteFunc(slices.Concat(publicScopes, otherScopes), func(scope string) bool {
+		return scope == gumroad.ScopeEditProfile || scope == gumroad.ScopeEditEmails || scope == "refund_sales"
+	})
 	mayReadAll = []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount, gumroad.ScopeEditProducts, gumroad.ScopeViewSales, "revenue_share", "ifttt"}
 )
 
-// refuseUser refuses a token that may not read its user.
-func refuseUser(scopes []string) *oauthError {
-	if !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(mayNotRead, scope) }) {
-		return oauthError{}.because("the token has the scopes %q, and none of them can read the user", scopes)
-	}
-	return nil
-}
-
-func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
-	caller := r.Context().Value(tokenKey{}).(*caller)
+func serveUser(w http.ResponseWriter, r *http.Request) {
+	caller := r.Context().Value(callerKey{}).(caller)
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
 	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": caller.user.answer(caller.scopes)})
 }
 
 // answer returns what a token with these scopes may read.
 func (u User) answer(scopes []string) map[string]any {
-	has := func(some ...string) bool {
-		return slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(some, scope) })
-	}
+	all := overlap(scopes, mayReadAll)
 	id := sha256.Sum256([]byte(u.ID))
 	picture := cmp.Or(u.Picture, defaultPicture)
 	answer := map[string]any{
@@ -119,16 +111,16 @@ func (u User) answer(scopes []string) map[string]any {
 		"profile_picture_url": picture,
 	}
 	for field, value := range map[string]string{"name": u.Name, "bio": u.Bio, "twitter_handle": u.TwitterHandle} {
-		if value != "" || has(mayReadAll...) {
+		if value != "" || all {
 			answer[field] = orNull(value)
 		}
 	}
-	if has(mayReadAll...) {
+	if all {
 		answer["currency_type"] = "usd"
 		answer["profile_url"] = picture
 		answer["email"] = orNull(u.Email)
 	}
-	if has(gumroad.ScopeViewProfile, gumroad.ScopeAccount) {
+	if overlap(scopes, []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount}) {
 		answer["display_name"] = cmp.Or(u.Name, u.Username, u.ID)
 	}
 	return answer
