@@ -35,7 +35,6 @@ package gumroadtest
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -93,14 +92,13 @@ func NewServer() *Server {
 	s := &Server{
 		ClientID:     random(),
 		ClientSecret: random(),
-		// The certificate of a program on the loopback interface proves nothing.
-		transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
-		endpoint:  http.NewServeMux(),
-		users:     map[string]User{},
-		grants:    map[string]*grant{},
-		tokens:    map[string]*token{},
-		faults:    map[string][]Fault{},
+		endpoint:     http.NewServeMux(),
+		users:        map[string]User{},
+		grants:       map[string]*grant{},
+		tokens:       map[string]*token{},
+		faults:       map[string][]Fault{},
 	}
+	s.transport = &http.Transport{DialContext: s.dial(false), DialTLSContext: s.dial(true)}
 	s.listener = httptest.NewUnstartedServer(s)
 	running, cancel := context.WithCancel(context.Background())
 	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
