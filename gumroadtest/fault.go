@@ -1,6 +1,7 @@
 package gumroadtest
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -62,11 +63,17 @@ func (s *Server) Fail(path string, faults ...Fault) {
 		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2, and have values in place of {…}.", path))
 	}
 	for _, fault := range faults {
-		switch {
-		case fault.Status != 0 && (fault.Status < 200 || fault.Status > 999):
+		if fault.Status != 0 && (fault.Status < 200 || fault.Status > 999) {
 			panic(fmt.Sprintf("gumroadtest: Fail: a Fault has the status %d, want 200 to 999", fault.Status))
-		case fault.Status == 0 && len(fault.Header) == 0 && fault.Body == "" && fault.Delay <= 0 && !fault.Cut && !fault.After:
-			panic("gumroadtest: Fail: a Fault is empty")
+		}
+		if fault.Status == 0 && len(fault.Header) == 0 && fault.Body == "" && fault.Delay <= 0 && !fault.Cut {
+			if !fault.After {
+				panic("gumroadtest: Fail: a Fault is empty")
+			}
+			fault.Cut = true
+		}
+		if fault.Body != "" {
+			fault.Status = cmp.Or(fault.Status, http.StatusOK)
 		}
 		fault.Header = fault.Header.Clone()
 		s.faults[path] = append(s.faults[path], fault)
@@ -82,21 +89,10 @@ func (s *Server) UnusedFaults() map[string][]Fault {
 	return unused
 }
 
-// nextFault returns the next fault that waits at the path, or none. The caller holds
-// s.mu.
-func (s *Server) nextFault(path string) (fault Fault) {
-	if waiting := s.faults[path]; len(waiting) > 0 {
-		fault, s.faults[path] = waiting[0], waiting[1:]
-	}
-	return fault
-}
-
-// answer returns the answer of the endpoint, changed by the fault, or nil for an
-// answer that is lost. It also returns why the endpoint refused the request.
-func (f Fault) answer(r *http.Request, endpoint http.Handler) (answer *httptest.ResponseRecorder, why string) {
-	replaces := f.Status != 0 || f.Body != ""
-	loses := !replaces && (f.Cut || f.After && f.Delay <= 0 && len(f.Header) == 0)
-	answer = httptest.NewRecorder()
+// answer returns the answer of the endpoint, changed by the fault. Its status is 0 if
+// it is lost.
+func (f Fault) answer(r *http.Request, endpoint http.Handler) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
 	if f.After {
 		endpoint.ServeHTTP(answer, r)
 	}
@@ -107,25 +103,20 @@ func (f Fault) answer(r *http.Request, endpoint http.Handler) (answer *httptest.
 			panic(http.ErrAbortHandler)
 		}
 	}
-	if !f.After && !replaces && !loses {
+	header := answer.Header()
+	if f.Status != 0 || f.Cut {
+		maps.DeleteFunc(header, func(name string, _ []string) bool { return name != reasonHeader })
+		answer.Code, answer.Body = f.Status, bytes.NewBufferString(f.Body)
+		if strings.HasPrefix(strings.TrimSpace(f.Body), "{") {
+			header.Set("Content-Type", "application/json; charset=utf-8")
+		}
+	} else if !f.After {
 		endpoint.ServeHTTP(answer, r)
 	}
-	why = answer.Header().Get(reasonHeader)
-	if loses {
-		return nil, why
-	}
-	if replaces {
-		answer = httptest.NewRecorder()
-		answer.Code = cmp.Or(f.Status, http.StatusOK)
-		answer.Body.WriteString(f.Body)
-		if strings.HasPrefix(strings.TrimSpace(f.Body), "{") {
-			answer.Header().Set("Content-Type", "application/json; charset=utf-8")
-		}
-	}
 	for name, values := range f.Header {
-		answer.Header()[http.CanonicalHeaderKey(name)] = values
+		header[http.CanonicalHeaderKey(name)] = values
 	}
-	return answer, why
+	return answer
 }
 
 // cut closes the connection in the middle of the header. If it closed the connection

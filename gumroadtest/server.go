@@ -170,7 +170,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	received.Form = cloneValues(r.Form)
 	unlock := s.lock()
 	s.requests = append(s.requests, received)
-	fault := s.nextFault(received.Path)
+	var fault Fault
+	if waiting := s.faults[received.Path]; len(waiting) > 0 {
+		fault, s.faults[received.Path] = waiting[0], waiting[1:]
+	}
 	unlock()
 
 	var endpoint http.Handler = s.endpoint
@@ -180,14 +183,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// ServeMux would answer 405 to a wrong method.
 		endpoint = refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
 	}
-	answer, why := fault.answer(r, endpoint)
+	answer := fault.answer(r, endpoint)
 	unlock = s.lock()
-	received.Reason = why
-	if answer != nil {
-		received.Status = answer.Code
-	}
+	received.Status, received.Reason = answer.Code, answer.Header().Get(reasonHeader)
 	unlock()
-	if answer == nil {
+	if answer.Code == 0 {
 		cut(w)
 	}
 	maps.Copy(w.Header(), answer.Header())
