@@ -2,7 +2,6 @@ package gumroadtest
 
 import (
 	"slices"
-	"strings"
 
 	gumroad "github.com/gumroad/goth-gumroad"
 )
@@ -12,17 +11,16 @@ type Application struct {
 	// Name is shown on the authorization page.
 	Name string
 
-	// RedirectURIs are the registered redirect URIs. As in the one field of
-	// Gumroad's form, a text with blanks is several. The callback URLs of
-	// [Server.Provider] are registered too. As at Gumroad, each URI needs a scheme,
-	// and with http or https a host. It must be ASCII and without a fragment. A
-	// login with any other redirect URI fails with invalid_redirect_uri.
+	// RedirectURIs are the registered redirect URIs, besides the callback URLs of
+	// [Server.Provider]. As in the one field of Gumroad's form, a text with blanks is
+	// several. Each URI needs a scheme, and with http or https a host. It must be
+	// ASCII and without a fragment. A login with any other fails with
+	// invalid_redirect_uri.
 	RedirectURIs []string
 
 	// Scopes are the scopes that the application may request. If Scopes is empty,
-	// it may request Gumroad's public scopes, as a new application may. An
-	// application keeps the public scopes of the day on which it was registered, so
-	// an older one has fewer.
+	// they are Gumroad's public scopes, as for a new application. An older one has
+	// fewer: it keeps those of the day on which it was registered.
 	Scopes []string
 
 	// Confidential is whether the application must send its secret. No application
@@ -57,11 +55,6 @@ func (a Application) clone() Application {
 	a.RedirectURIs = slices.Clone(a.RedirectURIs)
 	a.Scopes = slices.Clone(a.Scopes)
 	return a
-}
-
-// redirectURIs returns all registered redirect URIs. The caller holds s.mu.
-func (s *Server) redirectURIs() []string {
-	return append(strings.Fields(strings.Join(s.app.RedirectURIs, " ")), s.callbacks...)
 }
 
 // Provider returns a provider that logs in to this server, and registers its

@@ -78,7 +78,7 @@ func (s *Server) press(authURL string, press button, user *User) (callbackURL st
 	if !slices.Contains(pages, page) {
 		return "", fmt.Errorf("gumroadtest: %s is not the authorization page, which is one of %s", page, strings.Join(pages, ", "))
 	}
-	form, err := parseParameters(address.RawQuery)
+	form, err := asRails(url.ParseQuery(address.RawQuery))
 	if err != nil {
 		return "", fmt.Errorf("gumroadtest: reading the query of the authorization page: %w", err)
 	}
@@ -96,7 +96,8 @@ func (s *Server) press(authURL string, press button, user *User) (callbackURL st
 func (s *Server) checkRequest(form url.Values) *oauthError {
 	form.Set("response_type", cmp.Or(form.Get("response_type"), "code"))
 	form.Set("scope", cmp.Or(form.Get("scope"), "view_public")) // which a new application may not request
-	id, uri, registered := form.Get("client_id"), form.Get("redirect_uri"), s.redirectURIs()
+	id, uri := form.Get("client_id"), form.Get("redirect_uri")
+	registered := append(strings.Fields(strings.Join(s.app.RedirectURIs, " ")), s.callbacks...)
 	switch {
 	case id == "":
 		return missing("client_id")

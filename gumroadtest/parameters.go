@@ -27,7 +27,7 @@ func readParameters(r *http.Request) error {
 		return fmt.Errorf("reading the body: %w", err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	query, err := parseParameters(r.URL.RawQuery)
+	query, err := asRails(url.ParseQuery(r.URL.RawQuery))
 	if err != nil {
 		return fmt.Errorf("reading the query: %w", err)
 	}
@@ -56,14 +56,13 @@ func readBody(r *http.Request, body []byte) (values url.Values, err error) {
 	}
 	switch kind, _, _ := mime.ParseMediaType(contentType); kind {
 	case "application/x-www-form-urlencoded":
-		values, err = parseParameters(string(body))
+		values, err = asRails(url.ParseQuery(string(body)))
 	case "multipart/form-data":
 		r.Form, r.PostForm = url.Values{}, url.Values{} // or else it reads the query
-		if err = r.ParseMultipartForm(int64(len(body))); err == nil {
-			values, err = asRails(r.PostForm)
-		}
+		err = r.ParseMultipartForm(int64(len(body)))
+		values, err = asRails(r.PostForm, err)
 	case "application/json":
-		return readJSON(body)
+		return asRails(readJSON(body))
 	}
 	if method := strings.ToUpper(values.Get("_method")); method != "" && r.Method == http.MethodPost {
 		r.Method = method
@@ -71,18 +70,12 @@ func readBody(r *http.Request, body []byte) (values url.Values, err error) {
 	return values, err
 }
 
-// parseParameters reads a query or a form.
-func parseParameters(text string) (url.Values, error) {
-	values, err := url.ParseQuery(text)
+// asRails leaves the last value of each parameter that was read, except for one whose
+// name ends with []. A blank parameter is absent.
+func asRails(values url.Values, err error) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asRails(values)
-}
-
-// asRails leaves the last value of each parameter, except for one whose name ends
-// with []. A blank parameter is absent.
-func asRails(values url.Values) (url.Values, error) {
 	read := url.Values{}
 	for name, list := range values {
 		last := list[len(list)-1]
@@ -119,5 +112,5 @@ func readJSON(body []byte) (url.Values, error) {
 		}
 		values.Set(name, string(value))
 	}
-	return asRails(values)
+	return values, nil
 }

@@ -9,8 +9,7 @@ import (
 type Request struct {
 	Method string
 
-	// Path is the path, such as TokenPath. The server changes /api/v2 at its
-	// beginning to /v2.
+	// Path is the path, such as TokenPath, with /v2 in place of /api/v2.
 	Path string
 
 	Header http.Header
@@ -22,10 +21,9 @@ type Request struct {
 	// of a [Fault] or because it still works on the request.
 	Status int
 
-	// Reason is why the server refused the request, in words. For the error
-	// invalid_grant, which does not tell its causes apart, it names the cause. It
-	// is empty if the server did not refuse the request, and it holds no secret.
-	// The answer has it in the header Gumroadtest-Reason.
+	// Reason is why the server refused the request, in words and without secrets,
+	// or empty if it did not. It names the cause of invalid_grant, which Gumroad
+	// does not tell. The answer has it in the header Gumroadtest-Reason.
 	Reason string
 }
 
@@ -37,12 +35,8 @@ func (s *Server) Requests() []Request {
 	for _, r := range s.requests {
 		copied := *r
 		copied.Header = r.Header.Clone()
-		copied.Form = cloneValues(r.Form)
+		copied.Form = url.Values(http.Header(r.Form).Clone())
 		requests = append(requests, copied)
 	}
 	return requests
-}
-
-func cloneValues(values url.Values) url.Values {
-	return url.Values(http.Header(values).Clone())
 }

@@ -41,6 +41,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -167,7 +168,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	received := &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()}
 	r = r.WithContext(r.Context()) // a copy
 	err := readParameters(r)
-	received.Form = cloneValues(r.Form)
+	received.Form = url.Values(http.Header(r.Form).Clone())
 	unlock := s.lock()
 	s.requests = append(s.requests, received)
 	var fault Fault
