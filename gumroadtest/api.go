@@ -15,25 +15,22 @@ import (
 // only POST /licenses/verify is.
 const NoToken = "no token"
 
-// Handle adds an endpoint to Gumroad's API. The pattern is one of
-// [http.ServeMux] without a host, such as "GET /products/{id}". The endpoint is
-// below /v2 and below /api/v2. The request that the handler gets has the path below
-// /v2, such as /v2/products/42. FormValue, PostFormValue, Form and PostForm hold its
-// parameters as Rails reads them, and Body can be read as well. The answer is sent
-// when the handler returns.
+// Handle adds an endpoint to Gumroad's API. The pattern is one of [http.ServeMux]
+// without a host, such as "GET /products/{id}". The endpoint is below /v2 and
+// /api/v2, and the handler always gets a path below /v2, such as /v2/products/42.
+// FormValue, PostFormValue, Form and PostForm hold the parameters as Rails reads them,
+// and Body can be read as well. The answer is sent when the handler returns.
 //
-// As Gumroad does, the server checks the access token before it calls the handler.
-// The token is in the Authorization header or in the parameter access_token. If it
-// is missing, unknown or revoked, the answer is 401 with an empty body. If it has
-// neither one of the scopes nor the scope account, the answer is 403 with an empty
-// body. For media, pages and the profile layout, the scope account is not enough:
-// the answer is then 403 with the JSON "This endpoint requires the … scope." Without
-// scopes, a token with any scope is enough. [TokenUser] tells the handler whose token
-// it is. With [NoToken] in place of scopes, the endpoint needs no token.
+// As Gumroad does, the server first checks the access token in the Authorization
+// header or in the parameter access_token. If it is missing, unknown or revoked, the
+// answer is 401 with an empty body. If it has neither one of the scopes nor the scope
+// account, the answer is 403 with an empty body. For media, pages and the profile
+// layout, account is not enough, and the 403 then has the JSON "This endpoint requires
+// the … scope." Without scopes, any token is enough. [TokenUser] tells the handler
+// whose token it is. With [NoToken] in place of scopes, no token is needed.
 //
 // Handle panics if Gumroad does not have one of the scopes. Like ServeMux, it panics
-// if the pattern is not valid or conflicts with an earlier one. "GET /user" exists
-// already.
+// if the pattern is not valid or conflicts with an earlier one, such as "GET /user".
 func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) {
 	s.lock()()
 	parts := regexp.MustCompile(`^(\S+[ \t]+)?(/.*)$`).FindStringSubmatch(pattern)
@@ -58,9 +55,9 @@ type caller struct {
 	scopes []string
 }
 
-// TokenUser returns the user of the access token in a request. It is for handlers
-// of [Server.Handle]. It returns false if the request has no valid token, which is
-// possible only at an endpoint with [NoToken].
+// TokenUser returns the user of the access token in the request of a handler of
+// [Server.Handle]. It returns false if there is no valid token, which only an endpoint
+// with [NoToken] allows.
 func TokenUser(r *http.Request) (User, bool) {
 	c, found := r.Context().Value(callerKey{}).(caller)
 	return c.user.clone(), found

@@ -28,18 +28,15 @@ type grant struct {
 // Authorize presses the button "Authorize" on the authorization page, for the
 // logged-in user. authURL is the URL that the application redirected to: the page at
 // gumroad.com or the page of this server. Authorize returns the callback URL, with
-// the code and the state.
-//
-// It returns an error if authURL is not the URL of the page, or if Gumroad would
-// show an error page instead of the authorization page. The error says why.
+// the code and the state. It returns an error that says why if authURL is not the
+// page, or if Gumroad would show an error page instead.
 func (s *Server) Authorize(authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.approve, nil)
 }
 
-// AuthorizeAs is like [Server.Authorize], for the given user, who need not be the
-// logged-in user and does not become it. Tests that run in parallel on one server
-// can so log in different users. If an earlier user has the same ID, AuthorizeAs
-// replaces that user's profile.
+// AuthorizeAs is like [Server.Authorize] for the given user, who does not become the
+// logged-in user, so tests can run in parallel on one server. If an earlier user has
+// the same ID, AuthorizeAs replaces that user's profile.
 func (s *Server) AuthorizeAs(user User, authURL string) (callbackURL string, err error) {
 	return s.press(authURL, s.approve, &user)
 }

@@ -21,18 +21,17 @@ var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 // the host. The client follows redirects and has a cookie jar of its own, so it
 // can also stand for the user's browser.
 //
-// With this client, a test can use the program's own gumroad.New. Register the
-// program's callback URL with [Server.SetApplication]. Give the program the
-// server's ClientID and ClientSecret, or set these two fields to the program's
-// credentials. Then set the provider's HTTPClient:
+// To use the program's own gumroad.New, register the program's callback URL with
+// [Server.SetApplication], give the program the server's ClientID and ClientSecret or
+// set these two fields to its credentials, and set the provider's HTTPClient:
 //
 //	app := server.Application()
 //	app.RedirectURIs = []string{"https://app.example/auth/gumroad/callback"}
 //	server.SetApplication(app)
 //	provider.HTTPClient = server.Client()
 //
-// If a test has no access to the provider, it can set [http.DefaultTransport] to
-// the client's Transport, and restore it at the end.
+// A test without access to the provider can set [http.DefaultTransport] to the
+// client's Transport, and restore it at the end.
 func (s *Server) Client() *http.Client {
 	s.lock()()
 	jar, _ := cookiejar.New(nil) // never fails

@@ -30,18 +30,16 @@ type Fault struct {
 	Body string
 
 	// Delay is how long the server waits before it answers. If the client
-	// disconnects during the delay, the server sends no answer. The endpoint then
-	// does nothing, unless After is set.
+	// disconnects during the delay, the endpoint does nothing, unless After is set.
 	Delay time.Duration
 
-	// Cut closes the connection after Status and Body. If both are empty, it closes
-	// the connection in the middle of the header.
+	// Cut closes the connection after Status and Body, or in the middle of the
+	// header if both are empty.
 	Cut bool
 
-	// After makes the endpoint do its work before the fault: it uses up the code or
-	// the refresh token, revokes the token, or calls the handler of
-	// [Server.Handle]. The fault then replaces, delays or loses only the answer. A
-	// Fault in which only After is set loses the answer, as Cut does.
+	// After makes the endpoint do its work before the fault, such as to use up the
+	// code or the refresh token. The fault then replaces, delays or loses only the
+	// answer. A Fault in which only After is set loses it, as Cut does.
 	After bool
 }
 
@@ -49,9 +47,9 @@ type Fault struct {
 // its next requests with these faults. Each fault is used once, in this order and
 // after the faults of earlier calls. [Server.UnusedFaults] returns those that wait.
 //
-// Fail panics if the server has no endpoint at path, if a Fault is empty, and if its
-// Status is not one. [Server.Authorize], [Server.AuthorizeAs] and [Server.Deny] make
-// no request, so no fault applies to them.
+// Fail panics if the server has no endpoint at path, or if a Fault is empty or its
+// Status is not one. No fault applies to [Server.Authorize] and [Server.Deny], which
+// make no request.
 func (s *Server) Fail(path string, faults ...Fault) {
 	defer s.lock()()
 	path = strings.TrimPrefix(path, "/api")

@@ -1,26 +1,23 @@
 // Package gumroadtest provides an in-memory Gumroad server for tests. It also works
 // with a browser.
 //
-// [NewServer] starts a server. A test registers [Server.Provider] with goth, or
-// leaves the program's own gumroad.New as it is and gives the program the HTTP
-// client of [Server.Client]. [Server.Authorize] and [Server.Deny] press the buttons
-// of the authorization page, [Server.Handle] adds endpoints of Gumroad's API,
-// [Server.Fail] makes endpoints fail, and [Server.Requests] returns what the program
-// sent and why the server refused it.
+// [NewServer] starts a server. A test registers [Server.Provider] with goth, or gives
+// the program's own provider the HTTP client of [Server.Client]. [Server.Authorize]
+// and [Server.Deny] press the buttons of the authorization page, [Server.Handle] adds
+// endpoints of Gumroad's API, [Server.Fail] makes endpoints fail, and
+// [Server.Requests] returns what the program sent and why the server refused it.
 //
 // The rule is one server for each test. Tests that run in parallel on one server
-// share its application, its endpoints, its faults, its clock, its requests and the
-// user of [Server.SetUser], so such tests log in with [Server.AuthorizeAs].
+// share everything but the user of [Server.AuthorizeAs].
 //
 // A request that the server accepts is meant to be one that Gumroad accepts. The
 // statuses, error codes and descriptions come from recordings of Doorkeeper 5.7.1,
 // which Gumroad runs, and parameters are read as Rails reads them. The server
 // differs from Gumroad as follows:
 //
-//   - It has one application, which is not confidential, as are all applications
-//     that people register. [Server.SetApplication] changes it.
-//   - It has no login form. The user of [Server.SetUser] is logged in.
-//   - Its API has only /v2/user until Handle adds more.
+//   - It has one application, which is not confidential, and no login form. The
+//     user of [Server.SetUser] is logged in.
+//   - Its API has only /v2/user until Handle adds more. It has no rate limit.
 //   - The device flow, dynamic registration, introspection, token/info, the grant
 //     type client_credentials, the response mode form_post and the redirect URI
 //     urn:ietf:wg:oauth:2.0:oob are missing, and requests for them are refused.
@@ -29,7 +26,6 @@
 //     padded base64, and some redirect URIs that only Ruby can parse.
 //   - It does not check the length of parameters, or the characters of a code
 //     verifier. The header X-HTTP-Method-Override has no effect.
-//   - It has no rate limit. Fail can make it answer 429.
 package gumroadtest
 
 import (
@@ -56,17 +52,15 @@ const (
 	UserPath      = "/v2/user"
 )
 
-// Server is an in-memory Gumroad server with one application. Create it with
-// [NewServer]. The methods of any other Server panic. A Server is safe for
-// concurrent use.
+// Server is an in-memory Gumroad server. Create it with [NewServer], or else its
+// methods panic. A Server is safe for concurrent use.
 type Server struct {
 	// URL is the URL of the server, without a slash at the end.
 	URL string
 
 	// ClientID and ClientSecret are the credentials of the application. A test
 	// may change them before its first request.
-	ClientID     string
-	ClientSecret string
+	ClientID, ClientSecret string
 
 	listener  *httptest.Server
 	transport *http.Transport
@@ -91,19 +85,15 @@ type Server struct {
 // it cannot listen. The caller should call Close when finished.
 func NewServer() *Server {
 	s := &Server{
-		ClientID:     random(),
-		ClientSecret: random(),
-		endpoint:     http.NewServeMux(),
-		users:        map[string]User{},
-		grants:       map[string]*grant{},
-		tokens:       map[string]*token{},
-		faults:       map[string][]Fault{},
+		ClientID: random(), ClientSecret: random(),
+		endpoint: http.NewServeMux(),
+		users:    map[string]User{}, grants: map[string]*grant{}, tokens: map[string]*token{}, faults: map[string][]Fault{},
 	}
 	s.transport = &http.Transport{DialContext: s.dial(false), DialTLSContext: s.dial(true)}
 	s.listener = httptest.NewUnstartedServer(s)
-	running, cancel := context.WithCancel(context.Background())
+	var running context.Context
+	running, s.close = context.WithCancel(context.Background())
 	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
-	s.close = cancel
 	for _, method := range []string{"GET ", "POST ", "DELETE "} { // the page and its buttons
 		s.endpoint.HandleFunc(method+AuthorizePath, s.serveAuthorization)
 	}
@@ -112,14 +102,9 @@ func NewServer() *Server {
 	s.Handle("GET /user", http.HandlerFunc(serveUser), mayRead...)
 	s.SetApplication(Application{Name: "Test application"})
 	s.SetUser(User{
-		ID:            "6754923450134",
-		Name:          "John Smith",
-		Username:      "sailorjohn",
-		Email:         "johnsmith@gumroad.com",
-		Bio:           "a sailor, a tailor",
-		Picture:       "https://public-files.gumroad.com/john.png",
-		TwitterHandle: "sailor_john",
-		Products:      []string{"knots", "ropes"},
+		ID: "6754923450134", Name: "John Smith", Username: "sailorjohn", Email: "johnsmith@gumroad.com",
+		Bio: "a sailor, a tailor", Picture: "https://public-files.gumroad.com/john.png",
+		TwitterHandle: "sailor_john", Products: []string{"knots", "ropes"},
 	})
 	s.listener.Start()
 	s.URL = s.listener.URL
@@ -157,9 +142,8 @@ func (s *Server) Advance(d time.Duration) {
 // now returns the time of the server's clock. The caller holds s.mu.
 func (s *Server) now() time.Time { return time.Now().Add(s.advanced) }
 
-// ServeHTTP answers a request as Gumroad does. A program can use it to serve the
-// server below a path prefix, which [http.StripPrefix] must then remove, or at a
-// fixed URL.
+// ServeHTTP answers a request as Gumroad does. With it, a program can serve the
+// server at a fixed URL, or below a prefix that [http.StripPrefix] removes.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/api/v2/") {
 		http.StripPrefix("/api", s).ServeHTTP(w, r)
@@ -180,8 +164,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var endpoint http.Handler = s.endpoint
 	if err != nil {
 		endpoint = refuse(http.StatusBadRequest, err.Error())
-	} else if _, pattern := s.endpoint.Handler(r); pattern == "" {
-		// ServeMux would answer 405 to a wrong method.
+	} else if _, pattern := s.endpoint.Handler(r); pattern == "" { // ServeMux would answer 405 to a wrong method
 		endpoint = refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
 	}
 	answer := fault.answer(r, endpoint)

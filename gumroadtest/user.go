@@ -17,8 +17,7 @@ import (
 // returns null or a default, or leaves the field out.
 type User struct {
 	// ID identifies the user. At Gumroad it is a string of digits that never
-	// changes. Users with the same ID are one user. If ID is empty, the server
-	// derives one from Username, Email and Name.
+	// changes. If it is empty, the server derives one from Username, Email and Name.
 	ID string
 
 	// AlternateID is the field user_id, which Gumroad documents as not used. If it
@@ -29,10 +28,9 @@ type User struct {
 	// Username or, failing that, ID.
 	Name string
 
-	// Username is the beginning of the host of the user's page. In the host, _
-	// becomes -. Nearly every user has one: Gumroad makes one from the email
-	// address for users who chose none. If Username is empty, the host begins with
-	// ID, as for some older accounts.
+	// Username is the beginning of the host of the user's page, in which _ becomes
+	// -. Gumroad makes one from the email address for users who chose none. If it is
+	// empty, the host begins with ID, as for some older accounts.
 	Username string
 
 	// Email is the email address, which may be unconfirmed. A user who signed up
@@ -41,9 +39,8 @@ type User struct {
 
 	Bio string
 
-	// Picture is the URL of the picture. It is the field profile_picture_url and, if
-	// the scope allows it, profile_url. If it is empty, both are the URL of
-	// Gumroad's default picture.
+	// Picture is the URL of the picture, for the fields profile_picture_url and
+	// profile_url. If it is empty, they are the URL of Gumroad's default picture.
 	Picture string
 
 	TwitterHandle string
@@ -60,8 +57,7 @@ func (u User) clone() User {
 }
 
 // SetUser replaces the user who is logged in at Gumroad. Existing tokens stay with
-// their user. If an earlier user has the same ID, SetUser replaces that user's
-// profile.
+// their user. A user with the same ID as an earlier one replaces that one's profile.
 func (s *Server) SetUser(user User) {
 	defer s.lock()()
 	s.user = s.keep(user)
