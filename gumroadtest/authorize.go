@@ -11,18 +11,14 @@ import (
 	"time"
 )
 
-// codeLifetime is how long an authorization code is valid at Gumroad.
-const codeLifetime = 10 * time.Minute
-
 // grant is what a user granted with a code.
 type grant struct {
-	user            string
-	scopes          []string
-	redirectURI     string
-	challenge       string
-	challengeMethod string
-	expires         time.Time
-	used            bool
+	user                       string
+	scopes                     []string
+	redirectURI                string
+	challenge, challengeMethod string
+	expires                    time.Time
+	used                       bool
 }
 
 // Authorize presses the button "Authorize" on the authorization page, for the
@@ -131,7 +127,7 @@ func (s *Server) approve(form url.Values, user string) string {
 		redirectURI:     form.Get("redirect_uri"),
 		challenge:       form.Get("code_challenge"),
 		challengeMethod: form.Get("code_challenge_method"),
-		expires:         s.now().Add(codeLifetime),
+		expires:         s.now().Add(10 * time.Minute),
 	}
 	return callback(form, "code="+code)
 }
@@ -155,36 +151,33 @@ func callback(form url.Values, query string) string {
 	return form.Get("redirect_uri") + separator + query
 }
 
-// pageFields are the parameters that the buttons send, in Doorkeeper's order.
-var pageFields = []string{"client_id", "redirect_uri", "state", "response_type", "response_mode", "scope", "code_challenge", "code_challenge_method"}
-
 // serveAuthorization answers a request for the page, and one of a button on it.
 func (s *Server) serveAuthorization(w http.ResponseWriter, r *http.Request) {
-	unlock := s.lock()
+	defer s.lock()()
 	refused := s.checkRequest(r.Form)
 	scopes := splitScopes(r.Form.Get("scope"))
-	page := map[string]any{"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Meanings": meanings, "Form": r.Form, "Fields": pageFields}
+	pressed := r.Method == http.MethodPost || r.Method == http.MethodDelete
 	press := s.auto
 	switch {
 	case r.Method == http.MethodDelete:
 		press = s.deny
-	case r.Method == http.MethodPost, s.app.Confidential && s.consented(scopes):
+	case pressed, s.app.Confidential && s.consented(scopes):
 		press = s.approve
 	}
-	var location string
-	if refused == nil && press != nil {
-		location = press(r.Form, s.user)
-	}
-	unlock()
-
 	w.Header().Set("Cache-Control", "no-cache")
+	var location string
 	switch {
-	case location != "":
-	case refused == nil:
+	case refused == nil && press == nil:
 		w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-		writePage(w, http.StatusOK, "authorize", page)
+		writePage(w, http.StatusOK, "authorize", map[string]any{
+			"Application": s.app.Name, "User": s.users[s.user], "Scopes": scopes, "Meanings": meanings, "Form": r.Form,
+			// What the buttons send, in Doorkeeper's order.
+			"Fields": []string{"client_id", "redirect_uri", "state", "response_type", "response_mode", "scope", "code_challenge", "code_challenge_method"},
+		})
 		return
-	case r.Method != http.MethodPost && r.Method != http.MethodDelete:
+	case refused == nil:
+		location = press(r.Form, s.user)
+	case !pressed:
 		explain(w, refused.why)
 		writePage(w, refused.status, "error", refused.description)
 		return

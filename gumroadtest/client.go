@@ -21,17 +21,11 @@ var gumroadHosts = []string{"gumroad.com", "api.gumroad.com", "app.gumroad.com"}
 // the host. The client follows redirects and has a cookie jar of its own, so it
 // can also stand for the user's browser.
 //
-// To use the program's own gumroad.New, register the program's callback URL with
-// [Server.SetApplication], give the program the server's ClientID and ClientSecret or
-// set these two fields to its credentials, and set the provider's HTTPClient:
-//
-//	app := server.Application()
-//	app.RedirectURIs = []string{"https://app.example/auth/gumroad/callback"}
-//	server.SetApplication(app)
-//	provider.HTTPClient = server.Client()
-//
-// A test without access to the provider can set [http.DefaultTransport] to the
-// client's Transport, and restore it at the end.
+// With this client as the provider's HTTPClient, a test can use the program's own
+// gumroad.New. It registers the program's callback URL with [Server.SetApplication],
+// and gives the program the server's ClientID and ClientSecret or sets these fields to
+// the program's. A test without access to the provider can set [http.DefaultTransport]
+// to the client's Transport, and restore it at the end.
 func (s *Server) Client() *http.Client {
 	s.lock()()
 	jar, _ := cookiejar.New(nil) // never fails

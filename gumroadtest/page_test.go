@@ -46,6 +46,15 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// Without a scope, the page asks for the default one.
+func TestPageShowsTheDefaultScope(t *testing.T) {
+	s := NewServer()
+	defer s.Close()
+	s.SetApplication(Application{Scopes: []string{"view_public"}})
+	_, page := authorizationPageOf(t, s, "")
+	assert.Contains(t, page, "<li> <code>view_public</code></li>")
+}
+
 func TestPageNamesTheUser(t *testing.T) {
 	s := NewServer()
 	defer s.Close()

@@ -13,12 +13,11 @@ import (
 // token is a pair of an access token and its refresh token. A revoked pair is
 // kept, since Gumroad tells a revoked token from an unknown one.
 type token struct {
-	access  string
-	refresh string
-	user    string
-	scopes  []string
-	created time.Time
-	revoked bool
+	access, refresh string
+	user            string
+	scopes          []string
+	created         time.Time
+	revoked         bool
 }
 
 // issue creates a new pair. The caller holds s.mu.
@@ -41,7 +40,7 @@ func (s *Server) consented(scopes []string) bool {
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	unlock := s.lock()
+	defer s.lock()()
 	var issued *token
 	var refused *oauthError
 	switch grantType := r.Form.Get("grant_type"); grantType {
@@ -52,8 +51,6 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	default:
 		refused = unsupportedGrantType.because("grant_type is %q", grantType)
 	}
-	unlock()
-
 	if refused != nil {
 		refused.challenge(w)
 		refused.write(w, "")
@@ -134,34 +131,25 @@ func (s *Server) refresh(r *http.Request) (*token, *oauthError) {
 	if refused := s.authenticate(r); refused != nil {
 		return nil, refused
 	}
-	scopes := old.scopes
-	if scope := r.Form.Get("scope"); scope != "" {
-		if refused := checkScopes(scope, old.scopes); refused != nil {
-			return nil, refused
-		}
-		scopes = splitScopes(scope)
+	scope := cmp.Or(r.Form.Get("scope"), strings.Join(old.scopes, " "))
+	if refused := checkScopes(scope, old.scopes); refused != nil {
+		return nil, refused
 	}
 	old.revoked = true
-	return s.issue(old.user, scopes), nil
+	return s.issue(old.user, splitScopes(scope)), nil
 }
 
 func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request) {
-	unlock := s.lock()
-	value := r.Form.Get("token")
-	found := s.tokens[value]
-	if r.Form.Get("token_type_hint") == "refresh_token" && found != nil && found.refresh != value {
-		found = nil
-	}
-	refused := s.authenticate(r)
-	if refused == nil && found != nil {
-		found.revoked = true
-	}
-	unlock()
-
-	if refused != nil {
+	defer s.lock()()
+	if refused := s.authenticate(r); refused != nil {
 		w.Header().Set("Cache-Control", "no-cache")
 		unauthorizedClient.because("%s", refused.why).write(w, "")
 		return
+	}
+	value := r.Form.Get("token")
+	// With the hint refresh_token, Doorkeeper looks for no access token.
+	if found := s.tokens[value]; found != nil && (found.refresh == value || r.Form.Get("token_type_hint") != "refresh_token") {
+		found.revoked = true
 	}
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
 	writeJSON(w, http.StatusOK, struct{}{})

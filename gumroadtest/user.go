@@ -37,14 +37,12 @@ type User struct {
 	// with X, Google, Apple or Stripe may have none.
 	Email string
 
-	Bio string
-
 	// Picture is the URL of the picture, for the fields profile_picture_url and
 	// profile_url. If it is empty, they are the URL of Gumroad's default picture.
 	Picture string
 
-	TwitterHandle string
-	Products      []string // their permalinks
+	Bio, TwitterHandle string
+	Products           []string // their permalinks
 }
 
 // defaultPicture is the URL of the default picture. Gumroad uses this file name.
@@ -106,26 +104,21 @@ func (u User) answer(scopes []string) map[string]any {
 		"links":               u.Products,
 		"profile_picture_url": picture,
 	}
-	for field, value := range map[string]string{"name": u.Name, "bio": u.Bio, "twitter_handle": u.TwitterHandle} {
-		if value != "" || all {
-			answer[field] = orNull(value)
-		}
-	}
+	texts := map[string]string{"name": u.Name, "bio": u.Bio, "twitter_handle": u.TwitterHandle}
 	if all {
 		answer["currency_type"] = "usd"
 		answer["profile_url"] = picture
-		answer["email"] = orNull(u.Email)
+		texts["email"] = u.Email
+	}
+	for field, text := range texts {
+		if text != "" {
+			answer[field] = text
+		} else if all {
+			answer[field] = nil
+		}
 	}
 	if overlap(scopes, []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount}) {
 		answer["display_name"] = cmp.Or(u.Name, u.Username, u.ID)
 	}
 	return answer
-}
-
-// orNull returns the text, or null for an empty one.
-func orNull(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }
