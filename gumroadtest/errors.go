@@ -70,6 +70,12 @@ const reasonHeader = "Gumroadtest-Reason"
 // explain says why the server refuses a request.
 func explain(w http.ResponseWriter, why string) { w.Header().Set(reasonHeader, why) }
 
+// refuse refuses a request with the status and a line of text.
+func refuse(w http.ResponseWriter, status int, why string) {
+	explain(w, why)
+	http.Error(w, "gumroadtest: "+why, status)
+}
+
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)

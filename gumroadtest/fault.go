@@ -55,7 +55,7 @@ func (s *Server) Fail(path string, faults ...Fault) {
 	path = strings.TrimPrefix(path, "/api")
 	exists := slices.ContainsFunc([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, func(method string) bool {
 		_, pattern := s.endpoint.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
-		return pattern != ""
+		return pattern != "" && pattern != "/"
 	})
 	if !exists || !strings.HasPrefix(path, "/") || strings.Contains(path, "{") {
 		panic(fmt.Sprintf("gumroadtest: Fail: the server has no endpoint at %q. Call Handle for it first. Paths of the API begin with /v2, and have values in place of {…}.", path))

@@ -94,6 +94,10 @@ func NewServer() *Server {
 	var running context.Context
 	running, s.close = context.WithCancel(context.Background())
 	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
+	// Without this endpoint, ServeMux would answer 405 to a wrong method.
+	s.endpoint.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, r.URL.Path))
+	})
 	for _, method := range []string{"GET ", "POST ", "DELETE "} { // the page and its buttons
 		s.endpoint.HandleFunc(method+AuthorizePath, s.serveAuthorization)
 	}
@@ -163,9 +167,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	var endpoint http.Handler = s.endpoint
 	if err != nil {
-		endpoint = refuse(http.StatusBadRequest, err.Error())
-	} else if _, pattern := s.endpoint.Handler(r); pattern == "" { // ServeMux would answer 405 to a wrong method
-		endpoint = refuse(http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, received.Path))
+		endpoint = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusBadRequest, err.Error()) })
 	}
 	answer := fault.answer(r, endpoint)
 	unlock = s.lock()
@@ -183,14 +185,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// refuse returns a handler that answers with the status and a line of text.
-func refuse(status int, why string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		explain(w, why)
-		http.Error(w, "gumroadtest: "+why, status)
-	})
 }
 
 // random returns a random text in the form of Doorkeeper's codes, tokens and
