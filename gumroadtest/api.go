@@ -40,10 +40,41 @@ func (s *Server) Handle(pattern string, handler http.Handler, scopes ...string) 
 	if handler == nil {
 		panic("gumroadtest: Handle: the handler is nil")
 	}
-	if !slices.Equal(scopes, []string{NoToken}) {
+	path, needed, open := parts[2], slices.Clone(scopes), slices.Equal(scopes, []string{NoToken})
+	if !open {
 		mustExist(scopes, "Handle")
 	}
-	s.endpoint.Handle(parts[1]+"/v2"+parts[2], s.checkToken(parts[2], handler, slices.Clone(scopes)))
+	s.endpoint.HandleFunc(parts[1]+"/v2"+path, func(w http.ResponseWriter, r *http.Request) {
+		var refused *oauthError
+		value := bearer(r)
+		unlock := s.lock()
+		switch token := s.tokens[value]; {
+		case token == nil || token.access != value:
+			refused = invalidToken.because("the access token is missing or unknown")
+		case token.revoked:
+			refused = &revokedToken
+		default:
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{s.users[token.user], token.scopes}))
+			refused = missingScope(path, token.scopes, needed)
+		}
+		unlock()
+
+		if refused == nil || open {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		explain(w, refused.why)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Type", "text/html")
+		switch {
+		case refused.status == http.StatusUnauthorized:
+			refused.challenge(w)
+		case refused.description != "":
+			writeJSON(w, refused.status, map[string]any{"success": false, "message": refused.description})
+			return
+		}
+		w.WriteHeader(refused.status)
+	})
 }
 
 // callerKey is the context key for the caller of a request.
@@ -61,42 +92,6 @@ type caller struct {
 func TokenUser(r *http.Request) (User, bool) {
 	c, found := r.Context().Value(callerKey{}).(caller)
 	return c.user.clone(), found
-}
-
-// checkToken calls the handler of an endpoint with this path if the request's token
-// is valid and has one of the needed scopes, or if the endpoint needs no token.
-func (s *Server) checkToken(path string, handler http.Handler, needed []string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var refused *oauthError
-		value := bearer(r)
-		unlock := s.lock()
-		switch token := s.tokens[value]; {
-		case token == nil || token.access != value:
-			refused = invalidToken.because("the access token is missing or unknown")
-		case token.revoked:
-			refused = &revokedToken
-		default:
-			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{s.users[token.user], token.scopes}))
-			refused = missingScope(path, token.scopes, needed)
-		}
-		unlock()
-
-		if refused == nil || slices.Contains(needed, NoToken) {
-			handler.ServeHTTP(w, r)
-			return
-		}
-		explain(w, refused.why)
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", "text/html")
-		switch {
-		case refused.status == http.StatusUnauthorized:
-			refused.challenge(w)
-		case refused.description != "":
-			writeJSON(w, refused.status, map[string]any{"success": false, "message": refused.description})
-			return
-		}
-		w.WriteHeader(refused.status)
-	})
 }
 
 // accountIsNotEnough matches the paths of the endpoints that need a scope other than

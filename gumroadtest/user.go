@@ -85,15 +85,10 @@ var (
 	mayReadAll = []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount, gumroad.ScopeEditProducts, gumroad.ScopeViewSales, "revenue_share", "ifttt"}
 )
 
+// serveUser answers with what the access token may read.
 func serveUser(w http.ResponseWriter, r *http.Request) {
 	caller := r.Context().Value(callerKey{}).(caller)
-	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
-	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": caller.user.answer(caller.scopes)})
-}
-
-// answer returns what a token with these scopes may read.
-func (u User) answer(scopes []string) map[string]any {
-	all := overlap(scopes, mayReadAll)
+	u, all := caller.user, overlap(caller.scopes, mayReadAll)
 	id := sha256.Sum256([]byte(u.ID))
 	picture := cmp.Or(u.Picture, defaultPicture)
 	answer := map[string]any{
@@ -117,8 +112,9 @@ func (u User) answer(scopes []string) map[string]any {
 			answer[field] = nil
 		}
 	}
-	if overlap(scopes, []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount}) {
+	if overlap(caller.scopes, []string{gumroad.ScopeViewProfile, gumroad.ScopeAccount}) {
 		answer["display_name"] = cmp.Or(u.Name, u.Username, u.ID)
 	}
-	return answer
+	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
+	writeJSON(w, http.StatusOK, map[string]any{"success": true, "user": answer})
 }
