@@ -159,6 +159,12 @@ func TestClientAsTheDefaultTransport(t *testing.T) {
 	require.NoError(t, err)
 	_, err = http.Get("https://example.com")
 	assert.ErrorContains(t, err, "tried to reach example.com")
+	copied := http.DefaultTransport.(*http.Transport).Clone() // as many programs do
+	resp, err := (&http.Client{Transport: copied}).Get("https://api.gumroad.com/v2/user")
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 401, resp.StatusCode)
+	copied.CloseIdleConnections()
 	http.DefaultClient.CloseIdleConnections()
 }
 

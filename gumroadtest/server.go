@@ -91,9 +91,8 @@ func NewServer() *Server {
 	}
 	s.transport = &http.Transport{DialContext: s.dial(false), DialTLSContext: s.dial(true)}
 	s.listener = httptest.NewUnstartedServer(s)
-	var running context.Context
-	running, s.close = context.WithCancel(context.Background())
-	s.listener.Config.BaseContext = func(net.Listener) context.Context { return running }
+	running, cancel := context.WithCancel(context.Background())
+	s.listener.Config.BaseContext, s.close = func(net.Listener) context.Context { return running }, cancel
 	// Without this endpoint, ServeMux would answer 405 to a wrong method.
 	s.endpoint.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, r.URL.Path))
