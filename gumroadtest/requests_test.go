@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -124,4 +125,26 @@ func TestRequestsHaveTheStatus(t *testing.T) {
 			assert.Equal(t, "text/html; charset=utf-8", seen.contentType, "net/http still guesses")
 		}
 	}
+}
+
+// Close ends the context of a request and waits for its handler.
+func TestCloseEndsAHandlerThatWaits(t *testing.T) {
+	s := NewServer()
+	waiting := make(chan struct{})
+	var ended atomic.Bool
+	s.Handle("GET /wait", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(waiting)
+		<-r.Context().Done()
+		ended.Store(true)
+	}), NoToken)
+	go func() {
+		if resp, err := http.Get(s.URL + "/v2/wait"); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-waiting
+	s.Close()
+	assert.True(t, ended.Load())
+	_, err := http.Get(s.URL)
+	assert.Error(t, err, "the server is closed")
 }

@@ -29,12 +29,10 @@
 package gumroadtest
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -65,7 +63,6 @@ type Server struct {
 	listener  *httptest.Server
 	transport *http.Transport
 	endpoint  *http.ServeMux
-	close     context.CancelFunc // ends the contexts of all requests
 
 	mu        sync.Mutex
 	advanced  time.Duration // by Advance
@@ -91,8 +88,6 @@ func NewServer() *Server {
 	}
 	s.transport = &http.Transport{DialContext: s.dial(false), DialTLSContext: s.dial(true)}
 	s.listener = httptest.NewUnstartedServer(s)
-	running, cancel := context.WithCancel(context.Background())
-	s.listener.Config.BaseContext, s.close = func(net.Listener) context.Context { return running }, cancel
 	// Without this endpoint, ServeMux would answer 405 to a wrong method.
 	s.endpoint.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no endpoint %s %s; if Gumroad's API has it, call Handle for it", r.Method, r.URL.Path))
@@ -118,9 +113,8 @@ func NewServer() *Server {
 // to return. It may be called more than once.
 func (s *Server) Close() {
 	s.lock()()
-	s.listener.Listener.Close() // first, or else a client repeats on a new connection what Close ends
-	s.close()
-	s.listener.CloseClientConnections()
+	s.listener.Listener.Close()         // first, or else a client repeats on a new connection what Close ends
+	s.listener.CloseClientConnections() // which ends the contexts of their requests
 	s.transport.CloseIdleConnections()
 	s.listener.Close()
 }
