@@ -1,19 +1,15 @@
-// Package accounts keeps the users who log in with Gumroad, and their tokens, in a
-// table of an SQL database. It runs on SQLite and on PostgreSQL. It needs the provider
-// and an open database, and nothing of a web application, so a nightly job can use it
-// as well. It is meant to be copied.
+// Package accounts keeps the users who log in with Gumroad, and their tokens, in a table
+// of an SQLite or PostgreSQL database. It is meant to be copied. It needs the provider and
+// an open database, and no web application, so a nightly job can use it as well.
 //
-// Most applications never refresh a token, since Gumroad's tokens do not expire. Those
-// that do must not do it twice at once, because Gumroad revokes a pair of tokens as
-// soon as it is refreshed, and the later of two refreshes fails. So [Store.Refresh] and
-// [Store.Disconnect] first take a lease on the user's row. No transaction is open while
-// Gumroad is asked, and no other user waits. If the program is killed, the lease ends by
-// itself. A new pair is stored only if the row still has the pair that it replaces, so
-// a lease that ended too early does no harm.
+// Gumroad revokes a pair of tokens as soon as it is refreshed, so the later of two
+// refreshes at once would fail. So [Store.Refresh] and [Store.Disconnect] first take a
+// lease on the user's row. No transaction is open while Gumroad is asked, and no other
+// user waits. If the program is killed, the lease ends by itself. A new pair is stored
+// only over the pair that it replaces, so a lease that ended too early does no harm.
 //
 // All methods may be called at the same time, also by several programs that share a
-// database and a secret. The clocks of these programs must differ by less than ten
-// seconds.
+// database and a secret, if their clocks differ by less than ten seconds.
 package accounts
 
 import (
@@ -76,16 +72,14 @@ type Account struct {
 	// UserID is the user's id at Gumroad.
 	UserID string
 
-	// Connection is random. Later logins keep it, and the first login after a
-	// disconnect changes it. A session that holds the Connection of its login, and
-	// is compared with this one, ends everywhere with a disconnect.
+	// Connection is random. Only the first login after a disconnect changes it, so a
+	// session whose Connection is another one has ended.
 	Connection string
 
 	// Profile is the profile when it was last fetched.
 	Profile
 
-	// Refreshed is when the tokens were last refreshed. It is zero if the login
-	// brought them.
+	// Refreshed is when the tokens were last refreshed. It is zero after a login.
 	Refreshed time.Time
 
 	version string
@@ -101,21 +95,19 @@ type Profile struct {
 }
 
 // New returns a store in db, and creates the table if it does not exist. It returns an
-// error if the table cannot be written to, so that this does not first appear at a
-// login. The tokens are encrypted with a key that is derived from secret, which must be
-// random and have at least 32 bytes.
+// error if the table cannot be written to. The tokens are encrypted with a key that is
+// derived from secret, which must be random and have at least 32 bytes.
 func New(ctx context.Context, db *sql.DB, provider *gumroad.Provider, secret string) (*Store, error) {
 	if len(secret) < 32 {
 		return nil, errors.New("accounts: the secret has less than 32 bytes")
 	}
 	box, err := newBox(secret)
-	if err != nil {
-		return nil, fmt.Errorf("accounts: %w", err)
+	if err == nil {
+		err = CreateTable(ctx, db, Table,
+			`INSERT INTO gumroad_accounts (user_id, connection, version, busy_until, tokens, profile, refreshed_at) VALUES ('', '', '', 0, '', '', 0)`,
+			`UPDATE gumroad_accounts SET version = 'x' WHERE user_id = '' AND connection = ''`,
+			`DELETE FROM gumroad_accounts WHERE user_id = ''`)
 	}
-	err = CreateTable(ctx, db, Table,
-		`INSERT INTO gumroad_accounts (user_id, connection, version, busy_until, tokens, profile, refreshed_at) VALUES ('', '', '', 0, '', '', 0)`,
-		`UPDATE gumroad_accounts SET version = 'x' WHERE user_id = '' AND connection = ''`,
-		`DELETE FROM gumroad_accounts WHERE user_id = ''`)
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
@@ -123,9 +115,8 @@ func New(ctx context.Context, db *sql.DB, provider *gumroad.Provider, secret str
 }
 
 // CreateTable runs create if the table cannot be used yet. To find out, it runs the
-// statements of try in a transaction, which it rolls back. Several programs can create
-// the same table at once. In PostgreSQL, all but one of them get an error, but then find
-// the table.
+// statements of try in a transaction, which it rolls back. If several programs create the
+// same table at once in PostgreSQL, all but one get an error, but then find the table.
 func CreateTable(ctx context.Context, db *sql.DB, create string, try ...string) error {
 	usable := func() error {
 		tx, err := db.BeginTx(ctx, nil)
@@ -144,12 +135,8 @@ func CreateTable(ctx context.Context, db *sql.DB, create string, try ...string) 
 		return nil
 	}
 	_, notCreated := db.ExecContext(ctx, create)
-	err := usable()
-	if err != nil && notCreated != nil {
-		return fmt.Errorf("writing to the table: %w (and creating it: %w)", err, notCreated)
-	}
-	if err != nil {
-		return fmt.Errorf("writing to the table: %w", err)
+	if err := usable(); err != nil {
+		return fmt.Errorf("writing to the table: %w", errors.Join(err, notCreated))
 	}
 	return nil
 }
@@ -203,27 +190,23 @@ func (s *Store) LogIn(ctx context.Context, user goth.User) (Account, error) {
 	now := Account{UserID: user.UserID, Profile: newProfile(user), version: rand.Text(), tokens: s.seal(user.UserID, fresh)}
 	var replaced []Account
 	err := s.persist(ctx, func(ctx context.Context) error {
-		for stored := false; !stored; { // until no other login or refresh is faster
-			before, err := s.Find(ctx, user.UserID)
-			switch {
-			case errors.Is(err, ErrNoAccount):
-				now.Connection = rand.Text()
-				stored, err = s.change(ctx, `INSERT INTO gumroad_accounts (user_id, connection, version, busy_until, tokens, profile, refreshed_at)
-					VALUES ($1, $2, $3, 0, $4, $5, 0) ON CONFLICT DO NOTHING`, now.UserID, now.Connection, now.version, now.tokens, now.json())
-			case err == nil && before.version == now.version:
-				// An earlier try has stored it, although it returned an error.
-				now.Connection, stored = before.Connection, true
-			case err == nil:
-				// This also ends a lease, since its tokens are no longer used.
-				now.Connection, replaced = before.Connection, append(replaced, before)
-				stored, err = s.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, profile = $3, refreshed_at = 0
-					WHERE user_id = $4 AND version = $5`, now.version, now.tokens, now.json(), now.UserID, before.version)
-			}
-			if err != nil {
-				return err
-			}
+		before, err := s.Find(ctx, user.UserID)
+		switch {
+		case errors.Is(err, ErrNoAccount):
+			now.Connection = rand.Text()
+			return s.change(ctx, `INSERT INTO gumroad_accounts (user_id, connection, version, busy_until, tokens, profile, refreshed_at)
+				VALUES ($1, $2, $3, 0, $4, $5, 0) ON CONFLICT DO NOTHING`, now.UserID, now.Connection, now.version, now.tokens, now.json())
+		case err != nil:
+			return err
 		}
-		return nil
+		now.Connection = before.Connection
+		if before.version == now.version {
+			return nil // an earlier try has stored it, although it returned an error
+		}
+		replaced = append(replaced, before)
+		// This also ends a lease, since its tokens are no longer used.
+		return s.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, profile = $3, refreshed_at = 0
+			WHERE user_id = $4 AND version = $5`, now.version, now.tokens, now.json(), now.UserID, before.version)
 	})
 	if err != nil {
 		s.revoke(ctx, fresh, pair{})
@@ -266,8 +249,7 @@ func (s *Store) Find(ctx context.Context, userID string) (Account, error) {
 		Scan(&account.Connection, &account.version, &account.tokens, &profile, &refreshed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Account{}, ErrNoAccount
-	}
-	if err == nil {
+	} else if err == nil {
 		err = json.Unmarshal(profile, &account.Profile)
 	}
 	if err != nil {
@@ -298,7 +280,7 @@ func (s *Store) Use(ctx context.Context, userID string, ask func(accessToken str
 			return err
 		}
 		// A refresh may be in progress. The lease waits for its end.
-		err = s.exclusive(ctx, userID, account.version, func(context.Context, Account, pair) error { return err })
+		err = s.exclusive(ctx, account, func(context.Context, pair) error { return err })
 		if !errors.Is(err, errReplaced) {
 			return err
 		}
@@ -316,7 +298,10 @@ func (s *Store) Refetch(ctx context.Context, userID string) error {
 		if user.UserID != userID {
 			return errors.New("accounts: fetching the profile again: Gumroad returned another user")
 		}
-		_, err = s.change(ctx, `UPDATE gumroad_accounts SET profile = $1 WHERE user_id = $2`, newProfile(user).json(), userID)
+		err = s.change(ctx, `UPDATE gumroad_accounts SET profile = $1 WHERE user_id = $2`, newProfile(user).json(), userID)
+		if errors.Is(err, errReplaced) {
+			return ErrNoAccount // a disconnect was faster
+		}
 		return err
 	})
 }
@@ -331,33 +316,31 @@ func (s *Store) Refresh(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	err = s.exclusive(ctx, userID, account.version, func(ctx context.Context, account Account, old pair) error {
+	err = s.exclusive(ctx, account, func(ctx context.Context, old pair) error {
 		token, err := s.provider.RefreshToken(old.Refresh)
 		if err != nil {
 			return err
 		}
-		fresh, version := pair{token.AccessToken, token.RefreshToken}, rand.Text()
-		var stored bool
-		var now Account
-		err = s.persist(ctx, func(ctx context.Context) (err error) {
-			stored, err = s.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, refreshed_at = $3
-				WHERE user_id = $4 AND version = $5`, version, s.seal(userID, fresh), time.Now().Unix(), userID, account.version)
-			if err == nil && !stored {
-				// A login or a disconnect was faster, or an earlier try has stored it.
-				now, err = s.Find(ctx, userID)
-				stored = now.version == version
+		fresh := pair{token.AccessToken, token.RefreshToken}
+		now := Account{version: rand.Text(), tokens: s.seal(userID, fresh)}
+		kept := now
+		err = s.persist(ctx, func(ctx context.Context) error {
+			err := s.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, refreshed_at = $3
+				WHERE user_id = $4 AND version = $5`, now.version, now.tokens, time.Now().Unix(), userID, account.version)
+			if errors.Is(err, errReplaced) { // by a login, by a disconnect, or by an earlier try
+				kept, err = s.Find(ctx, userID)
 			}
 			return err
 		})
-		if stored {
+		if err == nil && kept.version == now.version {
 			return nil
 		}
-		kept, _ := s.open(now)
-		s.revoke(ctx, fresh, kept)
+		other, _ := s.open(kept)
+		s.revoke(ctx, fresh, other)
 		return cmp.Or(err, errReplaced)
 	})
 	if errors.Is(err, errReplaced) {
-		_, err = s.Find(ctx, userID)
+		return nil
 	}
 	return err
 }
@@ -367,7 +350,11 @@ func (s *Store) Refresh(ctx context.Context, userID string) error {
 // account, so that the user can try again.
 func (s *Store) Disconnect(ctx context.Context, userID string) error {
 	for {
-		err := s.exclusive(ctx, userID, "", s.end)
+		account, err := s.Find(ctx, userID)
+		if err != nil {
+			return err
+		}
+		err = s.exclusive(ctx, account, func(ctx context.Context, tokens pair) error { return s.end(ctx, account, tokens) })
 		if !errors.Is(err, errReplaced) {
 			return err
 		}
@@ -379,11 +366,7 @@ func (s *Store) end(ctx context.Context, account Account, tokens pair) error {
 	if err := s.provider.RevokeToken(ctx, tokens.Access); err != nil {
 		return err
 	}
-	deleted, err := s.change(ctx, `DELETE FROM gumroad_accounts WHERE user_id = $1 AND version = $2`, account.UserID, account.version)
-	if err == nil && !deleted {
-		return errReplaced // by a login
-	}
-	return err
+	return s.change(ctx, `DELETE FROM gumroad_accounts WHERE user_id = $1 AND version = $2`, account.UserID, account.version)
 }
 
 // refused reports whether Gumroad will not accept these tokens at the next try either.
@@ -404,14 +387,17 @@ func (s *Store) revoke(ctx context.Context, old, kept pair) {
 	}
 }
 
-// change reports whether the statement changed a row.
-func (s *Store) change(ctx context.Context, statement string, args ...any) (bool, error) {
+// change runs a statement that must change a row. If it changes none, change returns
+// errReplaced.
+func (s *Store) change(ctx context.Context, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	result, err := s.db.ExecContext(ctx, statement, args...)
 	if err != nil {
-		return false, fmt.Errorf("accounts: writing the account: %w", err)
+		return fmt.Errorf("accounts: writing the account: %w", err)
 	}
-	rows, err := result.RowsAffected()
-	return rows > 0, err
+	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
+		return cmp.Or(err, errReplaced)
+	}
+	return nil
 }

@@ -316,8 +316,10 @@ func TestRowDeletedWhileRefreshHangs(t *testing.T) {
 	refreshed := make(chan error, 1)
 	release := r.wire.Hang(gumroadtest.TokenPath, func() { refreshed <- r.Refresh(context.Background(), user) })
 	r.exec("DELETE FROM gumroad_accounts")
+	deleted := time.Now()
 	release()
 	require.ErrorIs(t, <-refreshed, ErrNoAccount)
+	require.Less(t, time.Since(deleted), patience, "it does not wait for a row that is gone")
 	r.holds(user)
 }
 
@@ -497,7 +499,7 @@ func TestDatabaseFrozen(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.Find(context.Background(), user)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = r.change(context.Background(), "UPDATE gumroad_accounts SET profile = profile")
+	err = r.change(context.Background(), "UPDATE gumroad_accounts SET profile = profile")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -571,6 +573,17 @@ func TestUseWhileRefreshed(t *testing.T) {
 	require.Equal(t, r.access(user), tokens[1])
 	other := errors.New("another error")
 	require.Equal(t, other, r.Use(t.Context(), user, func(string) error { return other }))
+}
+
+// A disconnect may delete the account while the profile is fetched.
+func TestDisconnectWhileRefetchHangs(t *testing.T) {
+	r := newRoom(t, "")
+	user := r.logIn().UserID
+	refetched := make(chan error, 1)
+	release := r.wire.Hang(gumroadtest.UserPath, func() { refetched <- r.Refetch(context.Background(), user) })
+	r.exec("DELETE FROM gumroad_accounts")
+	release()
+	require.ErrorIs(t, <-refetched, ErrNoAccount)
 }
 
 // The profile never changes to another user's.

@@ -34,28 +34,23 @@ var ErrBusy = errors.New("accounts: another request is using the user's tokens")
 var errReplaced = errors.New("accounts: the tokens were replaced")
 
 // exclusive takes the lease on a user's tokens and calls do, which may make one request to
-// Gumroad. It waits while another request has the lease. If the account no longer has the
-// given version, exclusive returns errReplaced. An empty version means any. If do fails
-// and the version has changed, it returns errReplaced too.
-func (s *Store) exclusive(ctx context.Context, userID, version string, do func(context.Context, Account, pair) error) error {
+// Gumroad. It waits while another request has the lease. If the account gets other tokens
+// meanwhile, it returns errReplaced, and if the account is deleted, ErrNoAccount.
+func (s *Store) exclusive(ctx context.Context, account Account, do func(context.Context, pair) error) error {
 	for giveUp := time.Now().Add(s.wait); ; {
-		account, err := s.Find(ctx, userID)
-		if err != nil {
-			return err
-		}
-		if version != "" && account.version != version {
-			return errReplaced
-		}
 		// A lease that ends too late to be one was taken by a clock that was wrong.
 		now := time.Now()
 		until := now.Add(s.lease).UnixMilli()
-		mine, err := s.change(ctx, `UPDATE gumroad_accounts SET busy_until = $1 WHERE user_id = $2 AND version = $3 AND (busy_until < $4 OR busy_until > $5)`,
-			until, userID, account.version, now.UnixMilli(), now.Add(s.lease+clocks).UnixMilli())
-		if err != nil {
+		err := s.change(ctx, `UPDATE gumroad_accounts SET busy_until = $1 WHERE user_id = $2 AND version = $3 AND (busy_until < $4 OR busy_until > $5)`,
+			until, account.UserID, account.version, now.UnixMilli(), now.Add(s.lease+clocks).UnixMilli())
+		if err == nil {
+			return s.leased(context.WithoutCancel(ctx), account, until, do)
+		}
+		if !errors.Is(err, errReplaced) {
 			return err
 		}
-		if mine {
-			return s.leased(context.WithoutCancel(ctx), account, until, do)
+		if err := s.unchanged(ctx, account); err != nil {
+			return err
 		}
 		if now.After(giveUp) {
 			return ErrBusy
@@ -68,19 +63,28 @@ func (s *Store) exclusive(ctx context.Context, userID, version string, do func(c
 	}
 }
 
+// unchanged returns errReplaced or ErrNoAccount if the account no longer has its tokens.
+func (s *Store) unchanged(ctx context.Context, account Account) error {
+	now, err := s.Find(ctx, account.UserID)
+	if err == nil && now.version != account.version {
+		return errReplaced
+	}
+	return err
+}
+
 // leased calls do and gives the lease back if do fails. If Gumroad refused the tokens for
 // good, leased ends the account. It revokes the tokens first, because the refusal can be a
 // mistake, and nobody could revoke them later.
-func (s *Store) leased(ctx context.Context, account Account, until int64, do func(context.Context, Account, pair) error) error {
+func (s *Store) leased(ctx context.Context, account Account, until int64, do func(context.Context, pair) error) error {
 	tokens, err := s.open(account)
 	if err == nil {
-		err = do(ctx, account, tokens)
+		err = do(ctx, tokens)
 	}
 	if err == nil {
 		return nil
 	}
-	if now, notFound := s.Find(ctx, account.UserID); errors.Is(notFound, ErrNoAccount) || notFound == nil && now.version != account.version {
-		return errReplaced
+	if changed := s.unchanged(ctx, account); errors.Is(changed, errReplaced) || errors.Is(changed, ErrNoAccount) {
+		return changed
 	}
 	if refused(err) {
 		ended := s.end(ctx, account, tokens)
@@ -89,29 +93,27 @@ func (s *Store) leased(ctx context.Context, account Account, until int64, do fun
 		}
 		err = ended
 	}
-	if _, err := s.change(ctx, `UPDATE gumroad_accounts SET busy_until = 0 WHERE user_id = $1 AND version = $2 AND busy_until = $3`,
+	if err := s.change(ctx, `UPDATE gumroad_accounts SET busy_until = 0 WHERE user_id = $1 AND version = $2 AND busy_until = $3`,
 		account.UserID, account.version, until); err != nil {
 		log.Print("Giving back the lease: ", err)
 	}
 	return err
 }
 
-// persist calls store until it returns no error, at most as long as the lease leaves room
-// for. A pair of tokens that Gumroad has issued must not be lost because a connection to
-// the database ended, or a file was locked for a moment.
+// persist calls store until it returns no error or ErrNoAccount, for as long as the lease
+// leaves room. A pair of tokens that Gumroad has issued must not be lost because a
+// connection to the database ended, or a file was locked for a moment.
 func (s *Store) persist(ctx context.Context, store func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	var last error
-	for {
+	for last := error(nil); ; time.Sleep(poll) {
 		err := store(ctx)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, ErrNoAccount) {
+			return err
 		}
 		if ctx.Err() != nil {
 			return cmp.Or(last, err) // the last one says why, not only that time is over
 		}
 		last = err
-		time.Sleep(poll)
 	}
 }
