@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -70,17 +70,10 @@ func newApp(ctx context.Context, provider *gumroad.Provider, db *database, base 
 	for _, name := range []string{"style.css", "icon.svg", "back.js"} {
 		route("/"+name, serveFile(name), "GET", "HEAD")
 	}
-	nowhere := a.page(func(http.ResponseWriter, *http.Request, *user) error { return notFound })
-	router.NotFoundHandler = nowhere
-	a.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// pat redirects such a path to its clean form, but does not escape it. Browsers
-		// read "/\host" as another host.
-		if r.URL.Path != path.Clean(r.URL.Path) {
-			nowhere.ServeHTTP(w, r)
-			return
-		}
-		router.ServeHTTP(w, r)
-	})
+	router.NotFoundHandler = a.page(func(http.ResponseWriter, *http.Request, *user) error { return notFound })
+	// pat itself redirects a path to its clean form without escaping it, and browsers read
+	// "/\host" as another host. Its mux.Router can leave that out.
+	a.Handler = router.SkipClean(true)
 	return a, nil
 }
 
@@ -143,8 +136,7 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, _ *user) error {
 	}
 	// With the 307 of gothic's BeginAuthHandler, browsers would send the form to
 	// Gumroad.
-	http.Redirect(w, r, address, http.StatusSeeOther)
-	return nil
+	return seeOther(w, r, address, nil)
 }
 
 // callback completes the login. Gumroad redirects the user here.
@@ -155,8 +147,13 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, _ *user) error {
 	}
 	// gothic ends the login in progress at every callback. One with a wrong state must
 	// change nothing, since any website can link to it.
-	session, state := a.inProgress(stored)
-	if state == "" || state != gothic.GetState(r) {
+	session, err := a.provider.UnmarshalSession(stored)
+	if err != nil {
+		return over
+	}
+	address, _ := session.GetAuthURL()
+	begun, err := url.Parse(address)
+	if state := gothic.GetState(r); err != nil || state == "" || state != begun.Query().Get("state") {
 		return mixedUp
 	}
 	// Without a code there is nothing to exchange. The login stays in progress, so that
@@ -171,36 +168,14 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, _ *user) error {
 	// gothic sets its cookie twice: first with the tokens, then empty. Only the second
 	// may reach the browser.
 	w.Header().Del("Set-Cookie")
-	if err := gothic.Logout(w, r); err != nil {
-		return err
-	}
-	if err != nil {
+	if err := cmp.Or(gothic.Logout(w, r), err); err != nil {
 		return err
 	}
 	account, err := a.accounts.LogIn(r.Context(), user)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.beginSession(r.Context(), w, account)
 	}
-	if err := a.beginSession(r.Context(), w, account); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/profile", http.StatusSeeOther)
-	return nil
-}
-
-// inProgress returns the login in progress and its state. The state is empty if there
-// is none.
-func (a *app) inProgress(stored string) (goth.Session, string) {
-	session, err := a.provider.UnmarshalSession(stored)
-	if err != nil {
-		return nil, ""
-	}
-	address, _ := session.GetAuthURL()
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, ""
-	}
-	return session, u.Query().Get("state")
+	return seeOther(w, r, "/profile", err)
 }
 
 // profile shows the user's profile.
@@ -230,14 +205,18 @@ func (a *app) products(w http.ResponseWriter, r *http.Request, me *user) error {
 // notAKey are the statuses for a key that is wrong or too long.
 var notAKey = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}
 
+// seeOther redirects to path unless err is an error, which it returns.
+func seeOther(w http.ResponseWriter, r *http.Request, path string, err error) error {
+	if err == nil {
+		http.Redirect(w, r, path, http.StatusSeeOther)
+	}
+	return err
+}
+
 // change returns a handler that calls do and then redirects to next.
 func change(do func(context.Context, string) error, next string) handler {
 	return func(w http.ResponseWriter, r *http.Request, me *user) error {
-		if err := do(r.Context(), me.UserID); err != nil {
-			return err
-		}
-		http.Redirect(w, r, next, http.StatusSeeOther)
-		return nil
+		return seeOther(w, r, next, do(r.Context(), me.UserID))
 	}
 }
 
@@ -248,21 +227,13 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request, me *user) error
 	if fromGumroad(err) || errors.Is(err, accounts.ErrBusy) {
 		return fmt.Errorf("%w: %w", notRevoked, err)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.endSession(r.Context(), w)
 	}
-	if err := a.endSession(r.Context(), w); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/?done=disconnected", http.StatusSeeOther)
-	return nil
+	return seeOther(w, r, "/?done=disconnected", err)
 }
 
 // logout logs the user out in this browser. The access granted at Gumroad remains.
 func (a *app) logout(w http.ResponseWriter, r *http.Request, _ *user) error {
-	if err := a.endSession(r.Context(), w); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/?done=loggedout", http.StatusSeeOther)
-	return nil
+	return seeOther(w, r, "/?done=loggedout", a.endSession(r.Context(), w))
 }

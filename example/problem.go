@@ -56,8 +56,6 @@ var (
 		"Gumroad did not confirm that it ended this app's access, so the app may still have access to your account. You can try again now or later. If you only log out here, the access remains until you revoke it in your settings at Gumroad."}
 	gumroadDown = &problem{http.StatusBadGateway, again, "Gumroad is unavailable",
 		"Gumroad could not be reached, or it returned an error. You did nothing wrong. Wait a moment, then try again."}
-	gumroadDownLater = &problem{http.StatusBadGateway, []way{toProfile}, "Gumroad is unavailable",
-		"Gumroad could not be reached, or it returned an error. You did nothing wrong. You are still logged in here. Wait a moment, then try again."}
 	badSetup = &problem{http.StatusInternalServerError, back, "This app is not configured correctly",
 		"Gumroad refused its key, its secret or its request. You cannot fix this. The operator of this app can find the reason in its log."}
 	foreign = &problem{http.StatusForbidden, back, "This request came from another website",
@@ -71,7 +69,7 @@ var (
 )
 
 // pageFor returns the page for any error.
-func pageFor(err error, loggedIn bool) *problem {
+func pageFor(err error) *problem {
 	var p *problem
 	var answer *gumroad.Error
 	errors.As(err, &answer)
@@ -92,10 +90,11 @@ func pageFor(err error, loggedIn bool) *problem {
 		return broken
 	case errors.Is(err, gumroad.ErrUnauthorized), answer != nil && answer.Code == "invalid_grant":
 		return codeRefused // a stored token would be ErrRefused
-	case answer != nil && isSetup(answer):
+	case answer == nil, answer.Code == "server_error", answer.Code == "temporarily_unavailable",
+		answer.StatusCode == http.StatusRequestTimeout, answer.StatusCode == http.StatusTooManyRequests:
+		return gumroadDown
+	case answer.StatusCode/100 == 4, setupCode.MatchString(answer.Code):
 		return badSetup
-	case loggedIn:
-		return gumroadDownLater
 	}
 	return gumroadDown
 }
@@ -110,22 +109,12 @@ func fromGumroad(err error) bool {
 // setupCode matches the error codes of OAuth 2.0 that only the operator can act on.
 var setupCode = regexp.MustCompile(`^(invalid|unsupported|unauthorized)_`)
 
-// isSetup reports whether only the operator can act on the answer.
-func isSetup(answer *gumroad.Error) bool {
-	switch {
-	case answer.StatusCode == http.StatusRequestTimeout, answer.StatusCode == http.StatusTooManyRequests,
-		answer.Code == "server_error", answer.Code == "temporarily_unavailable":
-		return false
-	}
-	return answer.StatusCode/100 == 4 || setupCode.MatchString(answer.Code)
-}
-
 // fail answers with the page for err. If only a new login helps, it logs the user out.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, me *user, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the browser has given up
 	}
-	p := pageFor(err, me != nil)
+	p := pageFor(err)
 	loginEnded := errors.Is(err, accounts.ErrNoAccount) || errors.Is(err, accounts.ErrRefused) || errors.Is(err, accounts.ErrUnreadable)
 	if me != nil && loginEnded {
 		if notEnded := a.endSession(r.Context(), w); notEnded != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"log"
@@ -18,13 +17,7 @@ import (
 // loginTime is how long a user stays logged in.
 const loginTime = 7 * 24 * time.Hour
 
-// login is what a session holds.
-type login struct {
-	UserID     string
-	Connection string // must be that of the account, which a disconnect ends
-	Began      time.Time
-}
-
+// A session holds the user's id and the account's Connection, which a disconnect ends.
 const (
 	sessionTable = "gumroad_sessions"
 	sessionDDL   = `CREATE TABLE IF NOT EXISTS gumroad_sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
@@ -51,7 +44,6 @@ func createSessions(ctx context.Context, db *sql.DB) error {
 // another request has just ended. So there is no IdleTimeout, and the middleware
 // LoadAndSave is not used.
 func newSessions(store scs.Store, base *url.URL) *scs.SessionManager {
-	gob.Register(login{})
 	m := scs.New()
 	m.Store = store
 	m.Codec = codec{}
@@ -84,7 +76,7 @@ type user struct {
 // loadSession returns the request's context with its session, and the user. Without a
 // session, it does not ask the database.
 func (a *app) loadSession(r *http.Request) (context.Context, *user, error) {
-	id := ""
+	var id string
 	if cookie, err := r.Cookie(a.sessions.Cookie.Name); err == nil {
 		id = cookie.Value
 	}
@@ -92,18 +84,18 @@ func (a *app) loadSession(r *http.Request) (context.Context, *user, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	who, ok := a.sessions.Get(ctx, "login").(login)
-	if !ok {
+	userID := a.sessions.GetString(ctx, "user")
+	if userID == "" {
 		return ctx, nil, nil
 	}
-	account, err := a.accounts.Find(ctx, who.UserID)
-	if errors.Is(err, accounts.ErrNoAccount) || err == nil && account.Connection != who.Connection {
+	account, err := a.accounts.Find(ctx, userID)
+	if errors.Is(err, accounts.ErrNoAccount) || err == nil && account.Connection != a.sessions.GetString(ctx, "connection") {
 		return ctx, nil, nil
 	}
 	if err != nil {
 		return ctx, nil, err
 	}
-	return ctx, &user{account, who.Began}, nil
+	return ctx, &user{account, a.sessions.Deadline(ctx).Add(-loginTime)}, nil
 }
 
 // beginSession begins a session with a new random id.
@@ -111,7 +103,8 @@ func (a *app) beginSession(ctx context.Context, w http.ResponseWriter, account a
 	if err := a.sessions.RenewToken(ctx); err != nil {
 		return err
 	}
-	a.sessions.Put(ctx, "login", login{account.UserID, account.Connection, time.Now()})
+	a.sessions.Put(ctx, "user", account.UserID)
+	a.sessions.Put(ctx, "connection", account.Connection)
 	id, expiry, err := a.sessions.Commit(ctx)
 	if err != nil {
 		return err
