@@ -122,7 +122,7 @@ func (a *app) loggedIn(h handler) http.Handler {
 func (a *app) start(w http.ResponseWriter, r *http.Request, me *user) error {
 	v := view{Title: "Log in with Gumroad", Me: me}
 	if me == nil {
-		v.Notice = farewells[r.URL.Query().Get("done")]
+		v.Notice = notices[r.URL.RequestURI()]
 	}
 	a.render(w, http.StatusOK, "start.html", v)
 	return nil
@@ -132,10 +132,9 @@ func (a *app) start(w http.ResponseWriter, r *http.Request, me *user) error {
 func (a *app) begin(w http.ResponseWriter, r *http.Request, _ *user) error {
 	address, err := gothic.GetAuthURL(w, r)
 	if err != nil {
-		return fmt.Errorf("beginning the login: %w", err)
+		return fmt.Errorf("beginning the login: %w", err) // Gumroad was not asked
 	}
-	// With the 307 of gothic's BeginAuthHandler, browsers would send the form to
-	// Gumroad.
+	// With the 307 of gothic's BeginAuthHandler, browsers would send the form to Gumroad.
 	return seeOther(w, r, address, nil)
 }
 
@@ -180,7 +179,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request, _ *user) error {
 
 // profile shows the user's profile.
 func (a *app) profile(w http.ResponseWriter, r *http.Request, me *user) error {
-	a.render(w, http.StatusOK, "profile.html", view{Title: me.Title(), Notice: notices[r.URL.Query().Get("done")], Me: me})
+	a.render(w, http.StatusOK, "profile.html", view{Title: me.Title(), Notice: notices[r.URL.RequestURI()], Me: me})
 	return nil
 }
 
@@ -205,14 +204,6 @@ func (a *app) products(w http.ResponseWriter, r *http.Request, me *user) error {
 // notAKey are the statuses for a key that is wrong or too long.
 var notAKey = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}
 
-// seeOther redirects to path unless err is an error, which it returns.
-func seeOther(w http.ResponseWriter, r *http.Request, path string, err error) error {
-	if err == nil {
-		http.Redirect(w, r, path, http.StatusSeeOther)
-	}
-	return err
-}
-
 // change returns a handler that calls do and then redirects to next.
 func change(do func(context.Context, string) error, next string) handler {
 	return func(w http.ResponseWriter, r *http.Request, me *user) error {
@@ -220,11 +211,19 @@ func change(do func(context.Context, string) error, next string) handler {
 	}
 }
 
+// seeOther redirects to next if err is nil. Otherwise, it returns err.
+func seeOther(w http.ResponseWriter, r *http.Request, next string, err error) error {
+	if err == nil {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+	}
+	return err
+}
+
 // disconnect revokes the tokens. If Gumroad confirms it, the user is logged out in
 // all browsers.
 func (a *app) disconnect(w http.ResponseWriter, r *http.Request, me *user) error {
 	err := a.accounts.Disconnect(r.Context(), me.UserID)
-	if fromGumroad(err) || errors.Is(err, accounts.ErrBusy) {
+	if fromGumroad(err) {
 		return fmt.Errorf("%w: %w", notRevoked, err)
 	}
 	if err == nil {

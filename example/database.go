@@ -35,10 +35,9 @@ type database struct {
 	}
 }
 
-// openDatabase opens the database at a DATABASE_URL. A URL that begins with postgres://
-// means PostgreSQL. One that begins with file: is the path of an SQLite file, which is
-// created if it does not exist. An empty one means an SQLite database in memory. The
-// caller must call Close once.
+// openDatabase opens the database at a DATABASE_URL: PostgreSQL, or an SQLite file, which
+// it creates if it does not exist. An empty URL means SQLite in memory. The caller must
+// call Close once.
 func openDatabase(ctx context.Context, address string) (*database, error) {
 	db := &database{}
 	path, isFile := strings.CutPrefix(address, "file:")

@@ -129,8 +129,7 @@ func serve(ctx context.Context, listener net.Listener, server *http.Server, stdo
 	return nil
 }
 
-// onlyAt redirects requests for another host name to base, since the callback and
-// the cookies belong to base.
+// onlyAt redirects requests for another host name to base, which has the cookies.
 func onlyAt(base *url.URL, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host == base.Host {

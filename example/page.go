@@ -43,18 +43,13 @@ type scope struct{ Scope, Meaning string }
 // Gumroad, users grant all or nothing.
 var asked = scope{gumroad.ScopeViewProfile, "See your name, email, picture and products"}
 
-// notices are shown on the profile, and farewells on the start page. The key is the
-// parameter done in the URL.
-var (
-	notices = map[string]string{
-		"fetched":   "Your profile is up to date.",
-		"refreshed": "The access was refreshed. The old key no longer works.",
-	}
-	farewells = map[string]string{
-		"disconnected": "You are disconnected. Gumroad ended this app's access. This app deleted your profile.",
-		"loggedout":    "You are logged out.",
-	}
-)
+// notices are shown on the pages with these URLs, to which a handler redirects.
+var notices = map[string]string{
+	"/profile?done=fetched":   "Your profile is up to date.",
+	"/profile?done=refreshed": "The access was refreshed. The old key no longer works.",
+	"/?done=disconnected":     "You are disconnected. Gumroad ended this app's access. This app deleted your profile.",
+	"/?done=loggedout":        "You are logged out.",
+}
 
 // visible matches a text that a reader sees, unlike one of blanks or invisible characters.
 var visible = regexp.MustCompile(`[\pL\pN\pP\pS]`)

@@ -86,7 +86,7 @@ func pageFor(err error) *problem {
 		return gone
 	case errors.Is(err, accounts.ErrRefused):
 		return notAccepted
-	case !fromGumroad(err) && !errors.Is(err, accounts.ErrBusy):
+	case !fromGumroad(err):
 		return broken
 	case errors.Is(err, gumroad.ErrUnauthorized), answer != nil && answer.Code == "invalid_grant":
 		return codeRefused // a stored token would be ErrRefused
@@ -99,11 +99,11 @@ func pageFor(err error) *problem {
 	return gumroadDown
 }
 
-// fromGumroad reports whether err says that Gumroad refused a request or did not
-// answer it.
+// fromGumroad reports whether err says that Gumroad refused a request, did not answer it,
+// or is so slow that another request still waits for it.
 func fromGumroad(err error) bool {
 	var answer *gumroad.Error
-	return err != nil && (errors.As(err, &answer) || errors.Is(err, errNoAnswer) || strings.HasPrefix(err.Error(), "gumroad: "))
+	return err != nil && (errors.As(err, &answer) || errors.Is(err, errNoAnswer) || errors.Is(err, accounts.ErrBusy) || strings.HasPrefix(err.Error(), "gumroad: "))
 }
 
 // setupCode matches the error codes of OAuth 2.0 that only the operator can act on.

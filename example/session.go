@@ -36,13 +36,11 @@ func createSessions(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// newSessions returns the sessions of the logged-in browsers. The cookie holds a
-// random id. The database holds its hash, so nobody can log in with what the database
-// contains.
+// newSessions returns the sessions of the logged-in browsers. The cookie holds a random id,
+// and the database only its hash, with which nobody can log in.
 //
-// A session is written only at the login. A later write could restore a session that
-// another request has just ended. So there is no IdleTimeout, and the middleware
-// LoadAndSave is not used.
+// A session is written only at the login, since a later write could restore one that
+// another request has just ended. So IdleTimeout and LoadAndSave are not used.
 func newSessions(store scs.Store, base *url.URL) *scs.SessionManager {
 	m := scs.New()
 	m.Store = store

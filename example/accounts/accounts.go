@@ -177,10 +177,9 @@ func (s *Store) open(account Account) (tokens pair, err error) {
 	return tokens, nil
 }
 
-// LogIn stores a user who has just logged in, with the profile and the tokens, and
-// returns the account. Gumroad's tokens do not expire, so LogIn then revokes those of the
-// previous login. If it cannot store the account, it revokes the new tokens and returns
-// an error. It goes on when ctx is cancelled, since the tokens would be lost.
+// LogIn stores a user who has just logged in, and returns the account. Gumroad's tokens do
+// not expire, so LogIn then revokes those of the previous login. If it cannot store the new
+// ones, it revokes them and returns an error. It goes on when ctx is cancelled.
 func (s *Store) LogIn(ctx context.Context, user goth.User) (Account, error) {
 	if user.UserID == "" || user.AccessToken == "" {
 		return Account{}, errors.New("accounts: the login has no user id or no access token")
@@ -261,11 +260,10 @@ func (s *Store) Find(ctx context.Context, userID string) (Account, error) {
 	return account, nil
 }
 
-// Use calls ask with the user's access token. If a refresh has replaced the token in the
-// meantime, so that ask returns [gumroad.ErrUnauthorized], Use calls it again with the
-// new one. If Gumroad no longer accepts the token, Use ends the account as
-// [Store.Disconnect] does, and returns [ErrRefused]. It returns any other error of ask as
-// it is.
+// Use calls ask with the user's access token. If ask returns [gumroad.ErrUnauthorized]
+// because a refresh has replaced the token, Use calls it again with the new one. If Gumroad
+// no longer accepts the token, Use ends the account as [Store.Disconnect] does, and returns
+// [ErrRefused]. It returns any other error of ask as it is.
 func (s *Store) Use(ctx context.Context, userID string, ask func(accessToken string) error) error {
 	for {
 		account, err := s.Find(ctx, userID)
@@ -308,9 +306,8 @@ func (s *Store) Refetch(ctx context.Context, userID string) error {
 
 // Refresh exchanges the user's tokens for new ones. If another request does so while this
 // one waits, Refresh returns nil and leaves the tokens as they are. If Gumroad no longer
-// accepts the tokens, Refresh ends the account as [Store.Disconnect] does, and returns
-// [ErrRefused]. After any other error, the tokens are kept if the database can be
-// written to. Refresh goes on when ctx is cancelled, once it has asked Gumroad.
+// accepts them, Refresh ends the account as [Store.Disconnect] does, and returns
+// [ErrRefused]. Refresh goes on when ctx is cancelled, once it has asked Gumroad.
 func (s *Store) Refresh(ctx context.Context, userID string) error {
 	account, err := s.Find(ctx, userID)
 	if err != nil {

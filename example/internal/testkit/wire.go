@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"log"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/iotest"
 )
 
 // Wire sends a program's requests to Gumroad with Next, and records the secrets in
@@ -19,29 +21,22 @@ type Wire struct {
 	mu      sync.Mutex
 	secrets []string
 	access  []string // those that are access tokens
-	held    map[string]holding
+	held    map[string]func()
 }
 
-// holding is a request that has to wait.
-type holding struct {
-	arrived, stop chan bool
-}
-
-// Hold makes the next request to the path wait until stop is closed. It returns a
-// channel that is closed when the request has arrived.
-func (f *Wire) Hold(path string, stop chan bool) (arrived chan bool) {
+// Hang makes the next request to the path wait until release is called. It calls start,
+// and returns when the request has arrived.
+func (f *Wire) Hang(path string, start func()) (release func()) {
+	arrived, stop := make(chan bool), make(chan bool)
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	h := holding{make(chan bool), stop}
-	f.held = map[string]holding{path: h}
-	return h.arrived
-}
-
-// AccessTokens returns the access tokens that Gumroad issued.
-func (f *Wire) AccessTokens() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.access)
+	f.held = map[string]func(){path: func() {
+		close(arrived)
+		<-stop
+	}}
+	f.mu.Unlock()
+	go start()
+	<-arrived
+	return sync.OnceFunc(func() { close(stop) })
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -57,12 +52,11 @@ func (f *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		f.add(form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"), form.Get("refresh_token"))
 	}
 	f.mu.Lock()
-	h, held := f.held[req.URL.Path]
+	wait := f.held[req.URL.Path]
 	delete(f.held, req.URL.Path)
 	f.mu.Unlock()
-	if held {
-		close(h.arrived)
-		<-h.stop
+	if wait != nil {
+		wait()
 	}
 	resp, err := f.Next.RoundTrip(req)
 	if err != nil {
@@ -70,7 +64,7 @@ func (f *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errorReader{err}))
+	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(cmp.Or(err, io.EOF))))
 	var tokens struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
@@ -102,24 +96,11 @@ func (f *Wire) Found() []string {
 	return slices.Clone(f.secrets)
 }
 
-// Hang makes the next request to the path wait until release is called. It calls start,
-// and returns when the request has arrived.
-func (f *Wire) Hang(path string, start func()) (release func()) {
-	stop := make(chan bool)
-	arrived := f.Hold(path, stop)
-	go start()
-	<-arrived
-	return sync.OnceFunc(func() { close(stop) })
-}
-
-// errorReader returns the error with which an answer ended, or io.EOF.
-type errorReader struct{ err error }
-
-func (r errorReader) Read([]byte) (int, error) {
-	if r.err == nil {
-		return 0, io.EOF
-	}
-	return 0, r.err
+// AccessTokens returns the access tokens that Gumroad issued.
+func (f *Wire) AccessTokens() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.access)
 }
 
 // Buffer is a buffer that is safe for concurrent use.
