@@ -40,16 +40,16 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.listen)
-	if err != nil {
-		return fmt.Errorf("listening on port %s: %w; set PORT to a free port", cfg.port, err)
-	}
-	defer listener.Close()
 	db, err := openDatabase(ctx, cfg.databaseURL)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	listener, err := net.Listen("tcp", cfg.listen)
+	if err != nil {
+		return fmt.Errorf("listening on port %s: %w; set PORT to a free port", cfg.port, err)
+	}
+	defer listener.Close()
 	base, err := url.Parse(cmp.Or(cfg.baseURL, "http://"+listener.Addr().String()))
 	if err != nil {
 		return err
