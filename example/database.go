@@ -72,13 +72,9 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		return nil, errors.New("DATABASE_URL must be the URL of a PostgreSQL database, such as postgres://user:password@host/name, or file: and a path, such as file:/var/lib/example/example.db")
 	}
 
-	err := db.PingContext(ctx)
-	if err == nil {
-		err = createSessions(ctx, db.DB)
-	}
-	if err != nil {
+	if err := createSessions(ctx, db.DB); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("opening the database: %w", err)
+		return nil, fmt.Errorf("opening the database: sessions: %w", err)
 	}
 	return db, nil
 }

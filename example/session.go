@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log"
 	"net/http"
 	"net/url"
@@ -20,20 +19,15 @@ const loginTime = 7 * 24 * time.Hour
 // A session holds the user's id and the account's Connection, which a disconnect ends.
 const (
 	sessionTable = "gumroad_sessions"
-	sessionDDL   = `CREATE TABLE IF NOT EXISTS gumroad_sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
-		CREATE INDEX IF NOT EXISTS gumroad_sessions_expiry ON gumroad_sessions (expiry)`
+	sessionDDL   = `CREATE TABLE IF NOT EXISTS gumroad_sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`
 )
 
 // createSessions creates the table of the sessions for scs, and tries to write to it.
 func createSessions(ctx context.Context, db *sql.DB) error {
-	err := accounts.CreateTable(ctx, db, sessionDDL,
+	return accounts.CreateTable(ctx, db, sessionDDL,
 		`INSERT INTO gumroad_sessions (token, data, expiry) VALUES ('', '', CURRENT_TIMESTAMP)`,
 		`UPDATE gumroad_sessions SET data = '' WHERE token = ''`,
 		`DELETE FROM gumroad_sessions WHERE token = ''`)
-	if err != nil {
-		return fmt.Errorf("sessions: %w", err)
-	}
-	return nil
 }
 
 // newSessions returns the sessions of the logged-in browsers. The cookie holds a random id,

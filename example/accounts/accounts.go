@@ -114,29 +114,21 @@ func New(ctx context.Context, db *sql.DB, provider *gumroad.Provider, secret str
 	return &Store{db, provider, box, lease, lease + time.Second, patience}, nil
 }
 
-// CreateTable runs create if the table cannot be used yet. To find out, it runs the
-// statements of try in a transaction, which it rolls back. If several programs create the
-// same table at once in PostgreSQL, all but one get an error, but then find the table.
+// CreateTable creates a table if it does not exist, and returns an error if the statements
+// of try fail in it. They run in a transaction, which is rolled back. An error of create
+// alone does not matter: a program may have no right to create a table that is there
+// already, and of several that start at once, PostgreSQL lets only one create it.
 func CreateTable(ctx context.Context, db *sql.DB, create string, try ...string) error {
-	usable := func() error {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback()
-		for _, statement := range try {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if usable() == nil {
-		return nil
-	}
 	_, notCreated := db.ExecContext(ctx, create)
-	if err := usable(); err != nil {
-		return fmt.Errorf("writing to the table: %w", errors.Join(err, notCreated))
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, statement := range try {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("writing to the table: %w", errors.Join(err, notCreated))
+		}
 	}
 	return nil
 }
