@@ -24,7 +24,7 @@ var ErrAccessDenied = errors.New("gumroad: the user denied access")
 // ErrUnauthorized.
 var ErrUnauthorized = errors.New("gumroad: the access token is no longer valid")
 
-// An Error says that Gumroad refused a request, or that the callback has an error
+// An Error reports that Gumroad refused a request, or that the callback has an error
 // instead of an authorization code. Find it with [errors.As], not with a type
 // assertion.
 //
@@ -52,8 +52,8 @@ type Error struct {
 	cause  error
 }
 
-// Error returns one line that says what was being done, what Gumroad answered and
-// what to do about it.
+// Error returns one line with what was being done, what Gumroad answered and what to
+// do about it.
 func (e *Error) Error() string {
 	text := "gumroad: "
 	if e.doing != "" {

@@ -245,9 +245,9 @@ func (p *Provider) token(doing string, form []string, secrets ...string) (oauth2
 	return token, answer, nil
 }
 
-// seconds returns a lifetime that is a number or, as x/oauth2 allows, a string that
-// is one. It returns at most 68 years. It returns 0 for anything else, because a good
-// pair of tokens must not be lost for it.
+// seconds returns a lifetime that is a number or, as x/oauth2 allows, a string with a
+// number, but at most 68 years. It returns 0 for anything else, so that a good pair of
+// tokens is not lost for it.
 func seconds(lifetime any) int64 {
 	if lifetime == nil {
 		return 0
