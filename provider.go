@@ -238,26 +238,15 @@ func (p *Provider) token(doing string, form []string, secrets ...string) (oauth2
 	if token.AccessToken == "" {
 		return oauth2.Token{}, nil, r.fail(errors.New("the answer has no access_token"))
 	}
-	token.ExpiresIn = seconds(answer["expires_in"])
-	if token.ExpiresIn > 0 {
-		token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	// Like x/oauth2, this reads a number or a string that is one, and at most 68 years.
+	// Anything else is as none, because a good pair of tokens must not be lost for it.
+	if text := fmt.Sprint(answer["expires_in"]); strings.Trim(text, digits+".eE+") == "" {
+		if number, err := strconv.ParseFloat(text, 64); err == nil && number >= 1 {
+			token.ExpiresIn = int64(min(number, math.MaxInt32))
+			token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+		}
 	}
 	return token, answer, nil
-}
-
-// seconds returns a lifetime that is a number or, as x/oauth2 allows, a string with a
-// number, but at most 68 years. It returns 0 for anything else, so that a good pair of
-// tokens is not lost for it.
-func seconds(lifetime any) int64 {
-	if lifetime == nil {
-		return 0
-	}
-	text := fmt.Sprint(lifetime)
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil || strings.Trim(text, digits+".eE+") != "" { // ParseFloat reads "-1", "inf" and "0x1p4" too
-		return 0
-	}
-	return int64(min(number, math.MaxInt32))
 }
 
 // self returns p. Authorize finds the Provider in a type that embeds one with it.
