@@ -12,8 +12,8 @@ type Application struct {
 	Name string
 
 	// RedirectURIs are the registered redirect URIs, besides the callback URLs of
-	// [Server.Provider]. As in the one field of Gumroad's form, a text with blanks is
-	// several. Each URI needs a scheme, and with http or https a host. It must be
+	// [Server.Provider]. As in the one field of Gumroad's form, a text with spaces is
+	// several URIs. Each needs a scheme, and with http or https a host. It must be
 	// ASCII and without a fragment. A login with any other fails with
 	// invalid_redirect_uri.
 	RedirectURIs []string

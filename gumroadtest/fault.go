@@ -45,10 +45,10 @@ type Fault struct {
 
 // Fail makes the endpoint at path, such as [TokenPath] or "/v2/products/42", answer
 // its next requests with these faults. Each fault is used once, in this order and
-// after the faults of earlier calls. [Server.UnusedFaults] returns those that wait.
+// after the faults of earlier calls. [Server.UnusedFaults] returns the unused ones.
 //
 // Fail panics if the server has no endpoint at path, or if a Fault is empty or its
-// Status is not one. No fault applies to [Server.Authorize] and [Server.Deny], which
+// Status is no HTTP status. No fault applies to [Server.Authorize] and [Server.Deny], which
 // make no request.
 func (s *Server) Fail(path string, faults ...Fault) {
 	defer s.lock()()

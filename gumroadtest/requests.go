@@ -18,12 +18,12 @@ type Request struct {
 	Form url.Values
 
 	// Status is the status of the answer. It is 0 if the server sent none, because
-	// of a [Fault] or because it still works on the request.
+	// of a [Fault] or because it is still working on the request.
 	Status int
 
 	// Reason is why the server refused the request, in words and without secrets,
 	// or empty if it did not. It names the cause of invalid_grant, which Gumroad
-	// does not tell. The answer has it in the header Gumroadtest-Reason.
+	// does not tell. It is also in the response header Gumroadtest-Reason.
 	Reason string
 }
 

@@ -7,8 +7,8 @@
 // endpoints of Gumroad's API, [Server.Fail] makes endpoints fail, and
 // [Server.Requests] returns what the program sent and why the server refused it.
 //
-// The rule is one server for each test. Tests that run in parallel on one server
-// share everything but the user of [Server.AuthorizeAs].
+// Use one server for each test. Tests that run in parallel on one server share
+// everything but the user of [Server.AuthorizeAs].
 //
 // A request that the server accepts is meant to be one that Gumroad accepts. The
 // statuses, error codes and descriptions come from recordings of Doorkeeper 5.7.1,
@@ -21,9 +21,9 @@
 //   - The device flow, dynamic registration, introspection, token/info, the grant
 //     type client_credentials, the response mode form_post and the redirect URI
 //     urn:ietf:wg:oauth:2.0:oob are missing, and requests for them are refused.
-//   - Nested parameters, such as scope[]=a, are refused at the OAuth endpoints.
-//     So are a semicolon in a query, credentials for HTTP Basic that are not
-//     padded base64, and some redirect URIs that only Ruby can parse.
+//   - It refuses nested parameters, such as scope[]=a, at the OAuth endpoints, a
+//     semicolon in a query, credentials for HTTP Basic that are not padded base64,
+//     and some redirect URIs that only Ruby can parse.
 //   - It does not check the length of parameters, or the characters of a code
 //     verifier. The header X-HTTP-Method-Override has no effect.
 package gumroadtest

@@ -11,7 +11,7 @@ import (
 )
 
 // token is a pair of an access token and its refresh token. A revoked pair is
-// kept, since Gumroad tells a revoked token from an unknown one.
+// kept, because Gumroad tells a revoked token from an unknown one.
 type token struct {
 	access, refresh string
 	user            string

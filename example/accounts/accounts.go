@@ -3,9 +3,9 @@
 // an open database, and no web application, so a nightly job can use it as well.
 //
 // Gumroad revokes a pair of tokens as soon as it is refreshed, so the later of two
-// refreshes at once would fail. So [Store.Refresh] and [Store.Disconnect] first take a
-// lease on the user's row. No transaction is open while Gumroad is asked, and no other
-// user waits. If the program is killed, the lease ends by itself. A new pair is stored
+// refreshes at once would fail. [Store.Refresh] and [Store.Disconnect] therefore take a
+// lease on the user's row first. While they ask Gumroad, no transaction is open and no
+// other user waits. If the program is killed, the lease ends by itself. A new pair is stored
 // only over the pair that it replaces, so a lease that ended too early does no harm.
 //
 // All methods may be called at the same time, also by several programs that share a
@@ -57,7 +57,7 @@ var (
 	ErrUnreadable = errors.New("accounts: the user's tokens cannot be decrypted; was the secret changed?")
 )
 
-// Store keeps the accounts. It is made by [New].
+// Store keeps the accounts. Create it with [New].
 type Store struct {
 	db       *sql.DB
 	provider *gumroad.Provider
@@ -136,7 +136,7 @@ func CreateTable(ctx context.Context, db *sql.DB, create string, try ...string) 
 // pair is an access token and its refresh token.
 type pair struct{ Access, Refresh string }
 
-// newBox returns what encrypts the tokens. Its key is not the secret itself, since an
+// newBox returns what encrypts the tokens. Its key is not the secret itself, because an
 // application uses the secret for its cookies as well.
 func newBox(secret string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "goth-gumroad: tokens", 32)
@@ -195,7 +195,7 @@ func (s *Store) LogIn(ctx context.Context, user goth.User) (Account, error) {
 			return nil // an earlier try has stored it, although it returned an error
 		}
 		replaced = append(replaced, before)
-		// This also ends a lease, since its tokens are no longer used.
+		// This also ends a lease, because its tokens are no longer used.
 		return s.change(ctx, `UPDATE gumroad_accounts SET version = $1, busy_until = 0, tokens = $2, profile = $3, refreshed_at = 0
 			WHERE user_id = $4 AND version = $5`, now.version, now.tokens, now.json(), now.UserID, before.version)
 	})
@@ -366,7 +366,7 @@ func refused(err error) bool {
 }
 
 // revoke revokes a pair that is no longer used, unless it shares a token with the pair
-// kept, since a server may issue the same token twice.
+// kept, because a server may issue the same token twice.
 func (s *Store) revoke(ctx context.Context, old, kept pair) {
 	if old.Access == kept.Access || old.Refresh != "" && old.Refresh == kept.Refresh {
 		return

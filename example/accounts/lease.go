@@ -30,7 +30,7 @@ const (
 // Gumroad is slow. Try again later.
 var ErrBusy = errors.New("accounts: another request is using the user's tokens")
 
-// errReplaced says that the account has other tokens than expected.
+// errReplaced means that the account has other tokens than expected.
 var errReplaced = errors.New("accounts: the tokens were replaced")
 
 // exclusive takes the lease on a user's tokens and calls do, which may make one request to
@@ -100,8 +100,8 @@ func (s *Store) leased(ctx context.Context, account Account, until int64, do fun
 	return err
 }
 
-// persist calls store until it returns no error or ErrNoAccount, for as long as the lease
-// leaves room. A pair of tokens that Gumroad has issued must not be lost because a
+// persist calls store until it returns no error or ErrNoAccount, within the time that the
+// lease leaves for it. A pair of tokens that Gumroad has issued must not be lost because a
 // connection to the database ended, or a file was locked for a moment.
 func (s *Store) persist(ctx context.Context, store func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
