@@ -15,7 +15,7 @@ func sameRedirectURI(given, registered string) bool {
 	if g == nil || r == nil || r.RawQuery != "" && g.RawQuery != r.RawQuery {
 		return false
 	}
-	if net.ParseIP(g.Hostname()).IsLoopback() && net.ParseIP(r.Hostname()).IsLoopback() {
+	if net.ParseIP(r.Hostname()).IsLoopback() {
 		g.Host, r.Host = g.Hostname(), r.Hostname()
 	}
 	g.RawQuery, r.RawQuery = "", ""
